@@ -1,1 +1,3 @@
-//! Placeholder header, replaced by the first module.
+//! The untrusted side of nitro-elect: the node, its gossip and transport, the proxy, the command line.
+
+pub mod core;
