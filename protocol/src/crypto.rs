@@ -7,8 +7,10 @@
 use rand_core::CryptoRng;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 
-use crate::ids::{HpkeKey, NodeId, Signature};
+use crate::attestation::{self, AttestationError, NonceCheck, VerifiedEnclave, When};
+use crate::ids::{EnclaveId, HpkeKey, NodeId, Signature};
 use crate::seal::{self, SealError, SealedView};
+use crate::trust::Trust;
 
 /// A signature that does not fit its key and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +19,18 @@ pub struct BadSignature;
 
 /// Verifies and seals.
 pub trait Crypto: Send + Sync {
+    /// Verifies an enclave's attestation document against a trust section (DESIGN §5). Only a memory of earlier
+    /// results may take the place of this implementation: nothing else can make the witness.
+    fn verify_enclave(
+        &self,
+        document: &[u8],
+        trust: &Trust,
+        claimed: Option<EnclaveId>,
+        when: When,
+    ) -> Result<VerifiedEnclave, AttestationError> {
+        attestation::verify_enclave(document, trust, claimed, NonceCheck::NotAsked, when)
+    }
+
     /// Verifies a node's Ed25519 signature (RFC 8032).
     fn verify(&self, signer: &NodeId, input: &[u8], signature: &Signature) -> Result<(), BadSignature>;
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::attestation::{AttestationError, NonceCheck, VerifiedEnclave, When, verify_enclave};
+use crate::attestation::{AttestationError, VerifiedEnclave, When};
 use crate::certificate::{CertificateError, PromiseFault, SignedCertificate, VerifiedCertificate};
 use crate::codec::{self, DecodeError};
 use crate::crypto::Crypto;
@@ -61,14 +61,14 @@ impl Bundle {
         now: Wall,
     ) -> Result<VerifiedCertificate, BundleError> {
         self.check_bounds()?;
-        match self.enclave(electorate, When::Live { now }) {
+        match self.enclave(crypto, electorate, When::Live { now }) {
             Ok(enclave) => {
                 let verified = self.certificate.clone().verify_live(crypto, electorate, &enclave)?;
                 verified.check_promises(crypto, electorate, &self.promises)?;
                 Ok(verified)
             }
             Err(error) if error.is_expiry() => {
-                let enclave = self.enclave(electorate, When::Later)?;
+                let enclave = self.enclave(crypto, electorate, When::Later)?;
                 Ok(self.certificate.clone().verify_vouched(crypto, electorate, &enclave, &self.promises)?)
             }
             Err(error) => Err(error.into()),
@@ -82,13 +82,18 @@ impl Bundle {
         electorate: &Electorate,
     ) -> Result<VerifiedCertificate, BundleError> {
         self.check_bounds()?;
-        let enclave = self.enclave(electorate, When::Later)?;
+        let enclave = self.enclave(crypto, electorate, When::Later)?;
         Ok(self.certificate.clone().verify_own(crypto, electorate, &enclave)?)
     }
 
-    fn enclave(&self, electorate: &Electorate, when: When) -> Result<VerifiedEnclave, AttestationError> {
+    fn enclave(
+        &self,
+        crypto: &dyn Crypto,
+        electorate: &Electorate,
+        when: When,
+    ) -> Result<VerifiedEnclave, AttestationError> {
         let claimed = self.certificate.peek().ok().map(|certificate| certificate.enclave);
-        verify_enclave(&self.document, &electorate.trust, claimed, NonceCheck::NotAsked, when)
+        crypto.verify_enclave(&self.document, &electorate.trust, claimed, when)
     }
 }
 

@@ -51,6 +51,11 @@ pub enum TrustFault {
 }
 
 impl Trust {
+    /// The bound as a span.
+    pub fn max_age(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.max_age_ms)
+    }
+
     /// All that is wrong with it; empty if it may be used.
     pub fn faults(&self) -> Vec<TrustFault> {
         if self.accepted.is_empty() { vec![TrustFault::NothingAccepted] } else { Vec::new() }

@@ -38,7 +38,21 @@ pub enum NonceCheck<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("attestation")]
 pub struct AttestationError;
+/// Check.
+#[derive(Clone, Copy, Debug)]
+pub struct Check;
+impl Check {
+    /// Number.
+    pub fn number(self) -> u8 {
+        0
+    }
+}
 impl AttestationError {
+    /// Check.
+    pub fn check(&self) -> Option<Check> {
+        None
+    }
+
     /// Expired.
     pub fn is_expiry(&self) -> bool {
         false
@@ -70,6 +84,9 @@ impl VerifiedEnclave {
     }
     pub fn freshness(&self) -> Freshness {
         self.freshness
+    }
+    pub fn timestamp(&self) -> Wall {
+        self.good_until
     }
     pub fn good_until(&self) -> Wall {
         self.good_until

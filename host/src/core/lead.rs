@@ -1,0 +1,425 @@
+//! Leading: renewals, promises, and the time until which the lease is held (DESIGN §3.4).
+//!
+//! The lease rests on support alone: for each voter the latest t0 after which it promised in a renewal, or signed
+//! in an election of this life that elected this node. It ends a lease less margin after the q-th latest of these.
+
+use nitro_elect_protocol::certificate::VerifiedCertificate;
+use nitro_elect_protocol::ids::{Challenge, Generation, NodeId, Nonce, Term};
+use nitro_elect_protocol::limits::NONCES_MAX;
+use nitro_elect_protocol::peer::{PeerMessage, Refusal, Renew, RenewAnswer};
+use nitro_elect_protocol::policy::{Prefer, Rule};
+use nitro_elect_protocol::promise::Promise;
+use nitro_elect_protocol::proof::LeaseProof;
+use nitro_elect_protocol::statement::{Signed, Verified};
+use nitro_elect_protocol::time::{Boot, Now};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::Core;
+use super::durable::Support;
+use super::event::{Action, Drop, LeaseLoss, Notice};
+use super::timing::Timing;
+
+/// Renewals remembered: answers to older ones no longer help.
+const ROUNDS_KEPT: usize = 4;
+
+/// A renewal under way or answered.
+#[derive(Debug)]
+struct Round {
+    seq: u64,
+    t0: Boot,
+    challenge: Challenge,
+    nonces: Vec<Nonce>,
+    promises: BTreeMap<NodeId, Signed<Promise>>,
+    complete: bool,
+}
+
+/// A leadership of this life. Holding it says nothing yet of the lease.
+#[derive(Debug)]
+pub struct Lead {
+    /// The term that is claimed: that of the highest certificate, which names this life.
+    pub term: Term,
+    seq: u64,
+    rounds: VecDeque<Round>,
+    /// The latest t0 after which each voter gave support.
+    support: BTreeMap<NodeId, Boot>,
+    /// Voters that said they can promise nothing in this term any more.
+    stale: BTreeSet<NodeId>,
+    next_round: Boot,
+    next_resend: Boot,
+    /// Until when the lease was last said to be held.
+    announced: Option<Boot>,
+    /// Whether the first proof has gone to everybody: it lets them vouch for the certificate.
+    proof_told: bool,
+}
+
+impl Lead {
+    fn new(term: Term, now: Boot) -> Self {
+        Lead {
+            term,
+            seq: 0,
+            rounds: VecDeque::new(),
+            support: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            next_round: now,
+            next_resend: now,
+            announced: None,
+            proof_told: false,
+        }
+    }
+
+    /// Until when the lease is held: the q-th latest support, a lease less margin later.
+    pub fn until(&self, quorum: usize, timing: Timing) -> Option<Boot> {
+        let mut support: Vec<Boot> = self.support.values().copied().collect();
+        support.sort_unstable_by(|a, b| b.cmp(a));
+        support.get(quorum.checked_sub(1)?).map(|t0| *t0 + timing.usable())
+    }
+
+    fn supported(&mut self, voter: NodeId, t0: Boot) {
+        let latest = self.support.entry(voter).or_insert(t0);
+        *latest = (*latest).max(t0);
+    }
+
+    /// This node's own support did not reach the disk.
+    pub fn unsupported(&mut self, voter: &NodeId) {
+        self.support.remove(voter);
+    }
+
+    /// Voters whose support is younger than a lease.
+    pub fn supporters(&self, timing: Timing, now: Boot) -> usize {
+        self.support.values().filter(|t0| **t0 + timing.usable() > now).count()
+    }
+}
+
+impl Core {
+    /// The term and end of the lease that this node holds now.
+    pub(super) fn holds_lease(&self, now: Boot) -> Option<(Term, Boot)> {
+        let lead = self.lead.as_ref()?;
+        let until = lead.until(self.electorate.quorum(), self.timing)?;
+        (until > now).then_some((lead.term, until))
+    }
+
+    /// A newer certificate counts: this node leads by it, or no longer leads.
+    pub(super) fn follow_certificate(&mut self, certificate: &VerifiedCertificate, now: Now) {
+        let mine = certificate.leader == self.me && certificate.leader_generation == self.generation;
+        if !mine || certificate.term <= self.resigned_up_to {
+            if self.lead.is_some() {
+                self.stop_leading(LeaseLoss::Superseded);
+                self.resign(None, now);
+            }
+            return;
+        }
+        let mut lead = self.lead.take().unwrap_or_else(|| Lead::new(certificate.term, now.boot));
+        lead.term = certificate.term;
+        lead.rounds.clear();
+        lead.stale.clear();
+        lead.next_round = now.boot;
+        lead.proof_told = false;
+        let called =
+            certificate.coordinator == self.me && certificate.coordinator_generation == self.generation;
+        if let Some(t0) = self.campaign.called_at(certificate.term).filter(|_| called) {
+            certificate.signers.iter().for_each(|signer| lead.supported(*signer, t0));
+        }
+        self.lead = Some(lead);
+    }
+
+    /// Gives up leading, and says so if the lease was held.
+    pub(super) fn stop_leading(&mut self, why: LeaseLoss) {
+        if let Some(lead) = self.lead.take()
+            && lead.announced.is_some()
+        {
+            self.out.push(Action::Notice(Notice::LeaseLost { term: lead.term, why }));
+        }
+    }
+
+    /// Whether a leader is to call under its live lease: little of it is left, or too few can renew it.
+    pub(super) fn wants_election_under_lease(&self, now: Boot) -> bool {
+        let Some((lead, (_, until))) = self.lead.as_ref().zip(self.holds_lease(now)) else { return false };
+        let can_promise = self.electorate.n() - lead.stale.len();
+        until.since(now) < self.timing.lease / 3 || can_promise < self.electorate.quorum()
+    }
+
+    /// Renews when it is due, tells of the lease's state, and hands over to whom the policy prefers.
+    pub(super) fn advance_lead(&mut self, now: Now) {
+        let (quorum, timing) = (self.electorate.quorum(), self.timing);
+        let Some(lead) = &mut self.lead else { return };
+        if now.boot >= lead.next_round {
+            self.start_round(now);
+        } else if now.boot >= lead.next_resend {
+            lead.next_resend = now.boot + timing.renewal() / 3;
+            self.resend_round();
+        }
+        let Some(lead) = &mut self.lead else { return };
+        let until = lead.until(quorum, timing).filter(|until| *until > now.boot);
+        let (term, before) = (lead.term, std::mem::replace(&mut lead.announced, until));
+        let notice = match (before, until) {
+            (None, Some(until)) => Some(Notice::LeaseGained { term, until }),
+            (Some(before), Some(until)) if until > before => Some(Notice::LeaseExtended { term, until }),
+            (Some(_), None) => Some(Notice::LeaseLost { term, why: LeaseLoss::RanOut }),
+            _ => None,
+        };
+        self.out.extend(notice.map(Action::Notice));
+        self.hand_over(now);
+    }
+
+    /// The next time at which [`Core::advance_lead`] has something to do.
+    pub(super) fn lead_wake(&self) -> Option<Boot> {
+        let lead = self.lead.as_ref()?;
+        let third = lead.announced.map(|until| until - self.timing.lease / 3);
+        let future = third.filter(|third| *third > self.seen);
+        [Some(lead.next_round.min(lead.next_resend)), lead.announced, future].into_iter().flatten().min()
+    }
+
+    /// Starts a renewal: t0 is read before anything is sent.
+    fn start_round(&mut self, now: Now) {
+        let nonces: Vec<Nonce> = self.nonces.keys().copied().take(NONCES_MAX).collect();
+        let Some(lead) = &mut self.lead else { return };
+        lead.seq += 1;
+        lead.next_round = now.boot + self.timing.renewal();
+        lead.next_resend = now.boot + self.timing.renewal() / 3;
+        let challenge = Challenge::of(&nonces);
+        let round = Round {
+            seq: lead.seq,
+            t0: now.boot,
+            challenge,
+            nonces,
+            promises: BTreeMap::new(),
+            complete: false,
+        };
+        let renew = self.renewal_of(&round);
+        if let Some(lead) = &mut self.lead {
+            lead.rounds.push_back(round);
+            if lead.rounds.len() > ROUNDS_KEPT {
+                lead.rounds.pop_front();
+            }
+        }
+        let Some(renew) = renew else { return };
+        if let Ok(promise) = self.promise(self.me, &renew, now) {
+            self.persist();
+            self.take_promise(promise, now);
+        }
+        let voters: Vec<NodeId> = self.voting_peers().collect();
+        for voter in voters {
+            self.send(voter, PeerMessage::Renew(renew));
+        }
+    }
+
+    fn renewal_of(&self, round: &Round) -> Option<Renew> {
+        let term = self.lead.as_ref()?.term;
+        let (electorate, generation) = (self.digest, self.generation);
+        Some(Renew { electorate, term, generation, seq: round.seq, challenge: round.challenge })
+    }
+
+    /// Repeats the newest renewal to those that have not answered: its t0 does not move.
+    fn resend_round(&mut self) {
+        let Some(round) = self.lead.as_ref().and_then(|lead| lead.rounds.back()) else { return };
+        let Some(renew) = self.renewal_of(round) else { return };
+        let silent: Vec<NodeId> =
+            self.voting_peers().filter(|voter| !round.promises.contains_key(voter)).collect();
+        for voter in silent {
+            self.send(voter, PeerMessage::Renew(renew));
+        }
+    }
+
+    /// A voter can be reached again: it gets the newest renewal.
+    pub(super) fn renew_to(&mut self, peer: NodeId) {
+        let round = self.lead.as_ref().and_then(|lead| lead.rounds.back());
+        let renew = round.and_then(|round| self.renewal_of(round));
+        if let Some(renew) = renew.filter(|_| self.electorate.contains(&peer)) {
+            self.send(peer, PeerMessage::Renew(renew));
+        }
+    }
+
+    /// Answers a renewal.
+    pub(super) fn on_renew(&mut self, from: NodeId, renew: Renew, now: Now) {
+        let outcome = self.promise(from, &renew, now).map(Verified::into_signed);
+        let certificate = outcome.as_ref().err().and_then(|_| self.bundle_above(renew.term));
+        self.persist();
+        let answer = RenewAnswer { term: renew.term, seq: renew.seq, outcome, certificate };
+        self.send(from, PeerMessage::RenewAnswer(Box::new(answer)));
+    }
+
+    /// This voter's promise to the leader of its highest certificate, if every rule allows it.
+    fn promise(&mut self, leader: NodeId, renew: &Renew, now: Now) -> Result<Verified<Promise>, Refusal> {
+        if renew.electorate != self.digest {
+            return Err(Refusal::OtherElectorate(self.digest));
+        }
+        if !self.is_voter() {
+            return Err(Refusal::NotAVoter);
+        }
+        let held =
+            self.current().filter(|held| held.verified.term >= renew.term).ok_or(Refusal::NoCertificate)?;
+        let certificate = &held.verified;
+        let named = (certificate.leader, certificate.leader_generation, certificate.term);
+        if named != (leader, renew.generation, renew.term) {
+            return Err(Refusal::NotLeader);
+        }
+        let digest = certificate.digest();
+        let refusal = self.voter.refuses_promise(leader, renew.generation, renew.term, now.boot);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let given = self.support_for(renew.term, leader, renew.generation);
+        self.voter.support(given, self.electorate.cluster, true, now.boot);
+        let promise = Promise {
+            cluster: self.electorate.cluster,
+            electorate: self.digest,
+            term: renew.term,
+            leader,
+            generation: renew.generation,
+            voter: self.me,
+            seq: renew.seq,
+            challenge: renew.challenge,
+            certificate: digest,
+            signed_at: now.wall,
+        };
+        Ok(Verified::sign(promise, &*self.key))
+    }
+
+    /// Support under the present electorate and lease.
+    pub(super) fn support_for(&self, term: Term, holder: NodeId, generation: Generation) -> Support {
+        let (electorate, lease_ms) = (self.digest, self.electorate.lease_ms);
+        Support { term, holder, generation, electorate, lease_ms }
+    }
+
+    /// Takes in the answer to a renewal.
+    pub(super) fn on_renew_answer(&mut self, from: NodeId, answer: RenewAnswer, now: Now) {
+        if let Some(bundle) = answer.certificate {
+            self.consider(from, bundle, now);
+        }
+        let Some(lead) = self.lead.as_mut().filter(|lead| lead.term == answer.term) else { return };
+        if !self.electorate.contains(&from) {
+            return self.dropped(from, Drop::Stranger);
+        }
+        match answer.outcome {
+            Ok(signed) => self.on_promise(from, signed, now),
+            Err(Refusal::StaleTerm { last }) => {
+                lead.stale.insert(from);
+                self.campaign_hears_term(from, last);
+            }
+            Err(Refusal::NoCertificate) => {
+                if let Some(bundle) = self.current_bundle() {
+                    self.send(from, PeerMessage::Certificate(Box::new(bundle)));
+                    self.renew_to(from);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn on_promise(&mut self, from: NodeId, signed: Signed<Promise>, now: Now) {
+        match signed.verify(&*self.crypto) {
+            Ok(promise) if promise.voter == from => self.take_promise(promise, now),
+            _ => self.dropped(from, Drop::Signature),
+        }
+    }
+
+    /// Counts a promise that answers one of this leadership's renewals.
+    fn take_promise(&mut self, promise: Verified<Promise>, now: Now) {
+        let Some(held) = self.current() else { return };
+        let expected = (self.digest, held.verified.term, self.me, self.generation, held.verified.digest());
+        let found =
+            (promise.electorate, promise.term, promise.leader, promise.generation, promise.certificate);
+        let quorum = self.electorate.quorum();
+        let Some(lead) = self.lead.as_mut().filter(|_| found == expected) else { return };
+        let round = lead.rounds.iter_mut().find(|round| round.seq == promise.seq);
+        let Some(round) = round.filter(|round| round.challenge == promise.challenge) else { return };
+        let (t0, voter) = (round.t0, promise.voter);
+        round.promises.insert(voter, promise.into_signed());
+        let completed = round.promises.len() >= quorum && !std::mem::replace(&mut round.complete, true);
+        let seq = round.seq;
+        let completed = (completed || (round.complete && round.promises.len() < quorum)).then_some(seq);
+        lead.supported(voter, t0);
+        lead.stale.remove(&voter);
+        if let Some(seq) = completed {
+            self.prove(seq, now);
+        }
+    }
+
+    /// A renewal has its quorum: its proof goes to those who follow, and with the first one to everybody.
+    fn prove(&mut self, seq: u64, now: Now) {
+        let Some(held) = self.current() else { return };
+        let certificate = held.verified.digest();
+        let few_promises = held.bundle.promises.is_empty();
+        let Some(lead) = &mut self.lead else { return };
+        let Some(round) = lead.rounds.iter().find(|round| round.seq == seq) else { return };
+        let mut nonces = round.nonces.clone();
+        nonces.sort_unstable();
+        let promises: Vec<_> = round.promises.values().cloned().collect();
+        let supporters: BTreeSet<NodeId> = round.promises.keys().copied().collect();
+        let everybody = !std::mem::replace(&mut lead.proof_told, true);
+        let proof = LeaseProof { term: lead.term, certificate, promises: promises.clone(), nonces };
+        if few_promises {
+            self.keep_promises(promises);
+        }
+        let mut askers = BTreeSet::new();
+        for nonce in &proof.nonces {
+            askers.extend(self.nonces.remove(nonce).into_iter().flatten());
+            self.out.push(Action::Notice(Notice::Proven(*nonce)));
+        }
+        let members: Vec<NodeId> =
+            self.members.iter().filter(|(_, member)| member.connected).map(|(id, _)| *id).collect();
+        for peer in members {
+            if everybody || askers.contains(&peer) || !supporters.contains(&peer) {
+                self.send(peer, PeerMessage::Lease(Box::new(proof.clone())));
+            }
+        }
+        self.follow_own_proof(proof, now.boot);
+    }
+
+    /// Somebody wants a nonce under the next renewal, which a leader starts at once.
+    pub(super) fn on_nonces(&mut self, asker: Option<NodeId>, nonces: Vec<Nonce>, now: Now) {
+        let room = NONCES_MAX.saturating_sub(self.nonces.len());
+        for nonce in nonces.into_iter().take(room) {
+            self.nonces.entry(nonce).or_default().extend(asker);
+        }
+        if let Some(lead) = &mut self.lead {
+            // No more than one extra renewal a tenth of the regular interval: a flood of nonces shares one.
+            let soonest = lead.rounds.back().map_or(now.boot, |round| round.t0 + self.timing.renewal() / 10);
+            lead.next_round = lead.next_round.min(soonest.max(now.boot));
+        } else if asker.is_none() {
+            self.pass_nonces_on();
+        }
+    }
+
+    /// A follower's own nonces go to the leader.
+    fn pass_nonces_on(&mut self) {
+        let leader = self.current().map(|held| held.verified.leader).filter(|leader| *leader != self.me);
+        let nonces: Vec<Nonce> = self.nonces.keys().copied().collect();
+        if let Some(leader) = leader {
+            self.nonces.clear();
+            self.send(leader, PeerMessage::Nonces(nonces));
+        }
+    }
+
+    /// Hands over when this node would not lead, or the policy prefers another that has been there long enough.
+    fn hand_over(&mut self, now: Now) {
+        if self.holds_lease(now.boot).is_none() {
+            return;
+        }
+        if !self.eligible() {
+            // Nobody else may be eligible: then it stays, and tries again when that changes.
+            let _ = self.step_down(None, now);
+        } else if let Some(preferred) = self.preferred_voter(now.boot) {
+            let _ = self.step_down(Some(preferred), now);
+        }
+    }
+
+    /// An eligible voter of higher weight that was seen active for ten leases, if leadership returns to it.
+    fn preferred_voter(&self, now: Boot) -> Option<NodeId> {
+        let policy = self.electorate.policy;
+        if policy.prefer != Prefer::Return || policy.rule != Rule::Priority {
+            return None;
+        }
+        let own = self.electorate.voter(&self.me)?.weight;
+        let long: Duration = self.timing.lease * 10;
+        let heavier = self.electorate.voters.iter().filter(|voter| voter.weight > own);
+        let there = heavier.filter(|voter| {
+            self.members.get(&voter.key).is_some_and(|member| {
+                member.flags().eligible() && member.active_since.is_some_and(|since| now.since(since) >= long)
+            })
+        });
+        let all: Vec<_> = there.collect();
+        policy.pick(&all, Term(0), || [0; 16])
+    }
+}
