@@ -7,13 +7,11 @@ use nitro_elect_protocol::certificate::VerifiedCertificate;
 use nitro_elect_protocol::ids::{Challenge, Generation, NodeId, Nonce, Term};
 use nitro_elect_protocol::limits::NONCES_MAX;
 use nitro_elect_protocol::peer::{PeerMessage, Refusal, Renew, RenewAnswer};
-use nitro_elect_protocol::policy::{Prefer, Rule};
 use nitro_elect_protocol::promise::Promise;
 use nitro_elect_protocol::proof::LeaseProof;
 use nitro_elect_protocol::statement::{Signed, Verified};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use super::Core;
 use super::durable::Support;
@@ -45,7 +43,8 @@ pub struct Lead {
     support: BTreeMap<NodeId, Boot>,
     /// Voters that said they can promise nothing in this term any more.
     stale: BTreeSet<NodeId>,
-    next_round: Boot,
+    /// When the next renewal is due.
+    pub next_round: Boot,
     next_resend: Boot,
     /// Until when the lease was last said to be held.
     announced: Option<Boot>,
@@ -83,6 +82,11 @@ impl Lead {
     /// This node's own support did not reach the disk.
     pub fn unsupported(&mut self, voter: &NodeId) {
         self.support.remove(voter);
+    }
+
+    /// When the newest renewal began.
+    pub fn last_round(&self) -> Option<Boot> {
+        self.rounds.back().map(|round| round.t0)
     }
 
     /// Voters whose support is younger than a lease.
@@ -365,61 +369,5 @@ impl Core {
             }
         }
         self.follow_own_proof(proof, now.boot);
-    }
-
-    /// Somebody wants a nonce under the next renewal, which a leader starts at once.
-    pub(super) fn on_nonces(&mut self, asker: Option<NodeId>, nonces: Vec<Nonce>, now: Now) {
-        let room = NONCES_MAX.saturating_sub(self.nonces.len());
-        for nonce in nonces.into_iter().take(room) {
-            self.nonces.entry(nonce).or_default().extend(asker);
-        }
-        if let Some(lead) = &mut self.lead {
-            // No more than one extra renewal a tenth of the regular interval: a flood of nonces shares one.
-            let soonest = lead.rounds.back().map_or(now.boot, |round| round.t0 + self.timing.renewal() / 10);
-            lead.next_round = lead.next_round.min(soonest.max(now.boot));
-        } else if asker.is_none() {
-            self.pass_nonces_on();
-        }
-    }
-
-    /// A follower's own nonces go to the leader.
-    fn pass_nonces_on(&mut self) {
-        let leader = self.current().map(|held| held.verified.leader).filter(|leader| *leader != self.me);
-        let nonces: Vec<Nonce> = self.nonces.keys().copied().collect();
-        if let Some(leader) = leader {
-            self.nonces.clear();
-            self.send(leader, PeerMessage::Nonces(nonces));
-        }
-    }
-
-    /// Hands over when this node would not lead, or the policy prefers another that has been there long enough.
-    fn hand_over(&mut self, now: Now) {
-        if self.holds_lease(now.boot).is_none() {
-            return;
-        }
-        if !self.eligible() {
-            // Nobody else may be eligible: then it stays, and tries again when that changes.
-            let _ = self.step_down(None, now);
-        } else if let Some(preferred) = self.preferred_voter(now.boot) {
-            let _ = self.step_down(Some(preferred), now);
-        }
-    }
-
-    /// An eligible voter of higher weight that was seen active for ten leases, if leadership returns to it.
-    fn preferred_voter(&self, now: Boot) -> Option<NodeId> {
-        let policy = self.electorate.policy;
-        if policy.prefer != Prefer::Return || policy.rule != Rule::Priority {
-            return None;
-        }
-        let own = self.electorate.voter(&self.me)?.weight;
-        let long: Duration = self.timing.lease * 10;
-        let heavier = self.electorate.voters.iter().filter(|voter| voter.weight > own);
-        let there = heavier.filter(|voter| {
-            self.members.get(&voter.key).is_some_and(|member| {
-                member.flags().eligible() && member.active_since.is_some_and(|since| now.since(since) >= long)
-            })
-        });
-        let all: Vec<_> = there.collect();
-        policy.pick(&all, Term(0), || [0; 16])
     }
 }
