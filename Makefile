@@ -1,0 +1,45 @@
+# The one vocabulary of this project: people and CI run the same lines. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check deps
+
+CARGO ?= cargo
+# Debian packages that tests and checks use beyond rustup's toolchain.
+DEBIAN_PACKAGES := gcc git libc6-dev
+CARGO_DENY := 0.20.2
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if all went as it must
+	$(CARGO) run --locked -p nitro-elect --bin nitro-elect -- demo --once
+
+test: ## every test there is, end to end included
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+check: ## formatting, lints, documentation, and what may be linked
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	  $(CARGO) deny --locked check licenses bans sources; \
+	else \
+	  echo "SKIPPED: licences, bans and sources: cargo-deny is missing; install it with: make deps" >&2; \
+	  [ -z "$${NITRO_ELECT_NO_SKIP:-}" ]; \
+	fi
+
+deps: ## install what tests and checks need: Debian packages (as root), cargo-deny
+	@missing=; \
+	for package in $(DEBIAN_PACKAGES); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=" $$package"; \
+	done; \
+	root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	if [ -n "$$missing" ]; then \
+	  $$root apt-get update; \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
+	fi
+	@[ "$$($(CARGO) deny --version 2>/dev/null)" = "cargo-deny $(CARGO_DENY)" ] || \
+	  $(CARGO) install --locked cargo-deny --version $(CARGO_DENY)
