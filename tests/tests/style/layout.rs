@@ -63,7 +63,7 @@ fn unknown_in(file: &Source, known: &BTreeSet<&str>) -> Vec<Finding> {
     let script = !file.path.ends_with(".md");
     let used = numbered(&file.text).flat_map(|line| {
         let code = if script || line.fenced { vec![line.text] } else { spans(line.text) };
-        code.into_iter().filter_map(target).map(move |name| (line.number, name))
+        code.into_iter().flat_map(targets_run).map(move |name| (line.number, name))
     });
     let unknown = used.filter(|(_, name)| !known.contains(name));
     unknown
@@ -73,10 +73,11 @@ fn unknown_in(file: &Source, known: &BTreeSet<&str>) -> Vec<Finding> {
         .collect()
 }
 
-/// The target that a command runs.
-fn target(command: &str) -> Option<&str> {
-    let command = command.trim().trim_start_matches("$ ").strip_prefix("make ")?;
-    command.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))
+/// The targets that a command runs, if it is one of make's.
+fn targets_run(command: &str) -> impl Iterator<Item = &str> {
+    let command = command.split('#').next().unwrap_or_default().trim().trim_start_matches("$ ");
+    let words = command.strip_prefix("make ").unwrap_or_default().split_whitespace();
+    words.filter(|word| !word.starts_with('-') && !word.contains('='))
 }
 
 /// The targets of a Makefile: line, name, whether a `## text` tells about it.
@@ -115,11 +116,17 @@ mod tests {
     #[test]
     fn a_document_that_names_an_unknown_target_is_found() {
         let tree = |page: &str| [Source::new("Makefile", "run: ## runs\n"), Source::new("README.md", page)];
-        for page in ["Try `make walk`.", "```\n$ make walk SECS=1\n```", "```sh\nmake -j2 SECS=1 walk\n```"] {
+        for page in
+            ["Try `make walk`.", "```\n$ make walk SECS=1\n```", "```sh\nmake -j2 SECS=1 run walk\n```"]
+        {
             assert_eq!(unknown_targets(&tree(page)).len(), 1, "{page}");
         }
-        for page in ["Try `make run SECS=1`.", "```\nmake run # demo\n```", "make sure of it", "`make` alone"]
-        {
+        for page in [
+            "Try `make run SECS=1`.",
+            "```\nmake   # demo\nmake run # demo\n```",
+            "make sure of it",
+            "`make` alone",
+        ] {
             assert!(unknown_targets(&tree(page)).is_empty(), "{page}");
         }
         let script =
