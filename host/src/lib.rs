@@ -1,3 +1,4 @@
 //! The untrusted side of nitro-elect: the node, its gossip and transport, the proxy, the command line.
 
 pub mod core;
+pub mod simulated;
