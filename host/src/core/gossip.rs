@@ -29,6 +29,13 @@ pub struct Gossip {
     pub due: Boot,
 }
 
+impl Gossip {
+    /// Nothing sent yet; the first round is due now.
+    pub fn starting(now: Boot) -> Self {
+        Gossip { due: now, ..Gossip::default() }
+    }
+}
+
 impl Core {
     /// Emits a heartbeat and starts a round of gossip when they are due.
     pub(super) fn advance_gossip(&mut self, now: Now) {

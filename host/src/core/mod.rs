@@ -170,7 +170,7 @@ impl Core {
             electorate,
             open,
             members,
-            gossip: Gossip::default(),
+            gossip: Gossip::starting(now.boot),
             flags: Flags::default(),
             stepped_down: None,
             hold_at_start: voter.live(now.boot).map(|hold| hold.until),
@@ -291,6 +291,7 @@ impl Core {
             member.reached_at = reached_at;
         }
         self.greet(peer);
+        self.prevote_sees_up(peer);
         self.call_sees_up(peer);
         self.renew_to(peer);
         self.settle_list(now);
@@ -348,6 +349,13 @@ impl Core {
     /// The voters but this node.
     fn voting_peers(&self) -> impl Iterator<Item = NodeId> {
         self.electorate.voters.iter().map(|voter| voter.key).filter(|key| *key != self.me)
+    }
+
+    /// The voters to whom no connection is open: they cannot be expected to answer.
+    fn unconnected_voters(&self) -> BTreeSet<NodeId> {
+        self.voting_peers()
+            .filter(|peer| self.members.get(peer).is_none_or(|member| !member.connected))
+            .collect()
     }
 
     /// The highest term that is believed now.

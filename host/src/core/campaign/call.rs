@@ -76,16 +76,16 @@ impl Core {
         for voter in voters {
             self.send(voter, PeerMessage::Call(Box::new(call.clone())));
         }
-        self.campaign.phase = Phase::Collect(Collect {
+        self.campaign.phase = Phase::Collect(Box::new(Collect {
             term,
             enclave,
             call,
             views: BTreeMap::from([(self.me, own)]),
             refusals: BTreeMap::new(),
-            closed: BTreeSet::new(),
+            closed: self.unconnected_voters(),
             deadline: now.boot + self.timing.step(),
             tally_at: None,
-        });
+        }));
         self.advance_collect(now);
     }
 

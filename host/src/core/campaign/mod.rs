@@ -33,7 +33,7 @@ pub enum Phase {
     /// Asking whether a call has a chance.
     PreVote(PreVoting),
     /// Collecting views.
-    Collect(Collect),
+    Collect(Box<Collect>),
     /// The enclave counts.
     Tally(Tallying),
 }

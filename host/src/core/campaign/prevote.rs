@@ -48,7 +48,7 @@ impl Core {
             tried,
             yes: BTreeMap::new(),
             refusals: BTreeMap::new(),
-            closed: BTreeSet::new(),
+            closed: self.unconnected_voters(),
             under_lease,
         };
         match self.would_vote(self.me, self.generation, now.boot) {
@@ -68,16 +68,20 @@ impl Core {
     }
 
     fn ask_prevotes(&mut self, round: u64) {
-        let message = PreVote {
+        let message = self.prevote(round);
+        let voters: Vec<NodeId> = self.voting_peers().collect();
+        for voter in voters {
+            self.send(voter, PeerMessage::PreVote(Box::new(message.clone())));
+        }
+    }
+
+    fn prevote(&self, round: u64) -> PreVote {
+        PreVote {
             electorate: self.digest,
             generation: self.generation,
             round,
             certificate: self.current_bundle(),
             resign: self.resigned_leader().map(|resign| resign.signed().clone()),
-        };
-        let voters: Vec<NodeId> = self.voting_peers().collect();
-        for voter in voters {
-            self.send(voter, PeerMessage::PreVote(Box::new(message.clone())));
         }
     }
 
@@ -138,6 +142,17 @@ impl Core {
     pub(in crate::core) fn prevote_sees_closed(&mut self, peer: NodeId) {
         if let Phase::PreVote(phase) = &mut self.campaign.phase {
             phase.closed.insert(peer);
+        }
+    }
+
+    /// A voter can be reached again: it is asked, too.
+    pub(in crate::core) fn prevote_sees_up(&mut self, peer: NodeId) {
+        let Phase::PreVote(phase) = &mut self.campaign.phase else { return };
+        let asked = !phase.under_lease && phase.closed.remove(&peer);
+        let round = phase.round;
+        if asked {
+            let message = self.prevote(round);
+            self.send(peer, PeerMessage::PreVote(Box::new(message)));
         }
     }
 
