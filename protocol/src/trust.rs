@@ -103,7 +103,8 @@ impl Trust {
         Duration::from_millis(self.max_age_ms)
     }
 
-    /// All that is wrong with it; empty if it may be used. Verification refuses to start while there is a fault.
+    /// All that is wrong with it; empty if it may be used. Verification refuses to start while there is a
+    /// fault.
     pub fn faults(&self) -> Vec<TrustFault> {
         let mut faults = Vec::new();
         if let Root::Certificate(der) = &self.root {

@@ -85,8 +85,8 @@ impl SimulatedNsm {
         &self.pcrs
     }
 
-    /// Signs a document over these fields, dated `now`. The leaf is kept between documents, as the real module
-    /// does, and renewed in time.
+    /// Signs a document over these fields, dated `now`. The leaf is kept between documents, as the real
+    /// module does, and renewed in time.
     pub fn attest(
         &self,
         now: Wall,
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(verified.public_key(), Some(&b"key"[..]));
         assert_eq!(verified.user_data(), Some(&b"data"[..]));
         assert_eq!(verified.pcrs().len(), 16);
-        assert_eq!(verified.validities().len(), 5);
+        assert_eq!(verified.certificates().len(), 5);
         assert_eq!(verified.good_until(), NOW + HOUR);
     }
 

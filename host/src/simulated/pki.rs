@@ -1,7 +1,8 @@
-//! The simulated module's certificates: a root that can be kept in a file, and chains of AWS's shape below it.
+//! The simulated module's certificates: a root that can be kept in a file, and chains of AWS's shape below
+//! it.
 //!
-//! Only the root lasts. Everything below it is issued anew together with each leaf, so that a simulated enclave
-//! can run for longer than AWS's shortest authority lives.
+//! Only the root lasts. Everything below it is issued anew together with each leaf, so that a simulated
+//! enclave can run for longer than AWS's shortest authority lives.
 
 use nitro_elect_protocol::attestation::{
     AttestationError, DocumentPolicy, Measurements, NonceCheck, Root, When, verify_document,

@@ -1,7 +1,7 @@
-//! Checks 16 and 17: what the document says about the enclave's own keys.
+//! Checks 17 and 18: what the document says about the enclave's own keys.
 //!
-//! `public_key` is the signing key; `user_data` binds the HPKE key and says how the signing key is used, so that
-//! neither the sealing key nor the algorithm can be exchanged by whoever carries the document.
+//! `public_key` is the signing key; `user_data` binds the HPKE key and says how the signing key is used, so
+//! that neither the sealing key nor the algorithm can be exchanged by whoever carries the document.
 
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ impl EnclaveBinding {
         codec::encode(self)
     }
 
-    /// Check 17: reads `user_data`.
+    /// Check 18: reads `user_data`.
     pub fn decode(user_data: &[u8]) -> Result<Self, BindingError> {
         let binding: EnclaveBinding = codec::decode(user_data)?;
         binding.check().map(|()| binding)
@@ -122,7 +122,7 @@ impl EnclaveBinding {
     }
 }
 
-/// Check 16: the SubjectPublicKeyInfo (DER) of an RSA key of 2048 to 4096 bits.
+/// Check 17: the SubjectPublicKeyInfo (DER) of an RSA key of 2048 to 4096 bits.
 pub(super) fn check_signing_key(public_key: Option<&[u8]>) -> Result<&[u8], SigningKeyError> {
     let spki = public_key.ok_or(SigningKeyError::Missing)?;
     match rsa_modulus_bits(spki).ok_or(SigningKeyError::NotRsa)? {
@@ -131,7 +131,8 @@ pub(super) fn check_signing_key(public_key: Option<&[u8]>) -> Result<&[u8], Sign
     }
 }
 
-/// `SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, exponent } } }` (RFC 8017 A.1).
+/// `SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, exponent } } }` (RFC 8017
+/// A.1).
 fn rsa_modulus_bits(spki: &[u8]) -> Option<usize> {
     const RSA_ENCRYPTION: &[u8] =
         &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];

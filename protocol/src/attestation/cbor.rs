@@ -2,9 +2,9 @@
 //! allocation.
 //!
 //! Documents are the one input that our own encoder did not write: the NSM's encoding changed over the years
-//! (definite maps, later indefinite ones), so the canonical decoder of [`crate::codec`] cannot read them. What is
-//! accepted here is every well-formed encoding of the *expected* type, and nothing else: no tags but where the
-//! caller asks for one, no strings in pieces, nothing after the end.
+//! (definite maps, later indefinite ones), so the canonical decoder of [`crate::codec`] cannot read them.
+//! What is accepted here is every well-formed encoding of the *expected* type, and nothing else: no tags but
+//! where the caller asks for one, no strings in pieces, nothing after the end.
 
 /// Why the bytes at `offset` are not what is expected there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum CborError {
         expected: &'static str,
     },
     /// A string, array or map outside its bounds.
-    #[error("the {kind} at byte {offset} has length {found}, allowed are {min} to {max}")]
+    #[error("the {kind} at byte {offset} has length {found}, allowed is {}", range(.min, .max))]
     Length {
         /// Where the item begins.
         offset: usize,
@@ -49,6 +49,10 @@ pub enum CborError {
         /// How many.
         count: usize,
     },
+}
+
+fn range(min: &usize, max: &usize) -> String {
+    if min == max { min.to_string() } else { format!("{min} to {max}") }
 }
 
 const UNSIGNED: u8 = 0;

@@ -3,8 +3,9 @@
 //! rustls-webpki validates the path, but neither looks at key usage nor hands out validity, so both are read
 //! here. A certificate that this reader does not understand is refused.
 
-use super::der::{BIT_STRING, BOOLEAN, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
+use super::der::{BIT_STRING, BOOLEAN, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET};
 use crate::time::Wall;
+use std::fmt;
 
 /// SubjectPublicKeyInfo of P-384 up to the point: id-ecPublicKey, secp384r1, a BIT STRING of 97 bytes.
 const P384_SPKI: &[u8] = &[
@@ -13,7 +14,33 @@ const P384_SPKI: &[u8] = &[
 ];
 const VERSION_3: &[u8] = &[INTEGER, 1, 2];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+
+/// Which certificate of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The one at this place of `cabundle`; the root is at 0.
+    Bundle(usize),
+    /// The one in `certificate`, which signed the document.
+    Leaf,
+}
+
+impl Place {
+    /// The place of a certificate counted from the root, below this many authorities.
+    pub(super) fn of(index: usize, authorities: usize) -> Place {
+        if index < authorities { Place::Bundle(index) } else { Place::Leaf }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Bundle(index) => write!(out, "cabundle[{index}]"),
+            Place::Leaf => out.write_str("the leaf certificate"),
+        }
+    }
+}
 
 /// From when to when a certificate is valid, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +49,17 @@ pub struct Validity {
     pub not_before: Wall,
     /// The last moment.
     pub not_after: Wall,
+}
+
+/// What a certificate says of itself, to show to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSummary {
+    /// Which certificate of the document.
+    pub place: Place,
+    /// The common name of its subject, escaped for a terminal; empty if it has none.
+    pub common_name: String,
+    /// From when to when it is valid.
+    pub validity: Validity,
 }
 
 /// Who may sign what with a certificate's key.
@@ -78,6 +116,13 @@ impl<'a> Certificate<'a> {
         Some(Certificate { der, issuer, subject, validity, spki, constraints, key_usage })
     }
 
+    /// What it says, to show.
+    pub(super) fn summary(&self, place: Place) -> CertificateSummary {
+        let common_name = common_name(self.subject).unwrap_or_default();
+        let common_name = String::from_utf8_lossy(common_name).escape_default().to_string();
+        CertificateSummary { place, common_name, validity: self.validity }
+    }
+
     /// The key as an uncompressed point, if it is a P-384 key.
     pub(super) fn p384_point(&self) -> Option<&'a [u8]> {
         self.spki.strip_prefix(P384_SPKI)
@@ -102,6 +147,17 @@ fn extension<'a>(mut extensions: Der<'a>, identifier: &[u8]) -> Option<Option<&'
         }
     }
     Some(found)
+}
+
+/// `Name ::= SEQUENCE OF SET OF SEQUENCE { type, value }`: the first value of type common name.
+fn common_name(subject: &[u8]) -> Option<&[u8]> {
+    let mut names = Der::new(Der::only(subject, SEQUENCE)?);
+    loop {
+        let mut name = Der::new(Der::only(names.value(SET)?, SEQUENCE)?);
+        if name.value(OBJECT_IDENTIFIER)? == COMMON_NAME {
+            return name.text();
+        }
+    }
 }
 
 /// `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`

@@ -1,39 +1,20 @@
-//! Checks 5 to 9: from the pinned root through the bundle to the leaf that signed.
+//! Checks 5 to 10: from the pinned root through the bundle to the leaf that signed.
 //!
-//! The order of the bundle, curves, constraints, key usage and dates are checked here, each with its own error.
-//! Signatures and everything else of RFC 5280 §6 are rustls-webpki's, and the path that it found must be exactly
-//! the bundle. There are no revocation lists, as AWS's process asks: leaves live three hours.
+//! The order of the bundle, curves, constraints, key usage and dates are checked here, each with its own
+//! error. Signatures and everything else of RFC 5280 §6 are rustls-webpki's, and the path that it found must
+//! be exactly the bundle. There are no revocation lists, as AWS's process asks: leaves live three hours.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use std::fmt;
 use std::time::Duration;
 use webpki::ring::ECDSA_P384_SHA384;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::certificate::{Certificate, Validity};
+use super::certificate::{Certificate, CertificateSummary, Place, Validity};
 use super::document::UntrustedDocument;
 use super::root::Root;
 use super::when::When;
 use crate::hash::{sha256, to_hex};
 use crate::time::Wall;
-
-/// Which certificate of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The one at this place of `cabundle`; the root is at 0.
-    Bundle(usize),
-    /// The one in `certificate`, which signed the document.
-    Leaf,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Bundle(index) => write!(out, "cabundle[{index}]"),
-            Place::Leaf => out.write_str("the leaf certificate"),
-        }
-    }
-}
 
 /// Why the certificates do not lead from the pinned root to the leaf.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,10 +33,10 @@ pub enum ChainError {
         /// The certificate.
         place: Place,
     },
-    /// Check 6: a certificate that was signed with another algorithm.
+    /// Check 9: a certificate that was signed with another algorithm.
     #[error("a certificate is not signed with ECDSA on P-384 and SHA-384")]
     SignatureAlgorithm,
-    /// Check 7: not an X.509 certificate of version 3.
+    /// Check 6: not an X.509 certificate of version 3.
     #[error("{place} is not an X.509 certificate")]
     NotACertificate {
         /// The certificate.
@@ -69,16 +50,16 @@ pub enum ChainError {
         /// The certificate.
         place: Place,
     },
-    /// Check 7: a signature of the chain does not verify.
+    /// Check 9: a signature of the chain does not verify.
     #[error("the signature of a certificate does not verify")]
     CertificateSignature,
-    /// Check 7: a certificate of the bundle that the path does not need.
+    /// Check 9: a certificate of the bundle that the path does not need.
     #[error("the bundle is not the path: one of its certificates is doubled or not needed")]
     NotThePath,
-    /// Check 7: the certificates were never valid at the same time.
+    /// Check 9: the certificates were never valid at the same time.
     #[error("the certificates were at no time all valid")]
     NeverValid,
-    /// Check 7: refused by path validation (RFC 5280 §6) for another reason.
+    /// Check 9: refused by path validation (RFC 5280 §6) for another reason.
     #[error("the path is not valid: {reason}")]
     Path {
         /// The reason.
@@ -111,8 +92,8 @@ pub enum ChainError {
         /// The usage that it needs.
         needed: &'static str,
     },
-    /// Check 9: a certificate whose time has not come.
-    #[error("{place} is valid from {} ms on, and it is {} ms", .not_before.0, .at.0)]
+    /// Check 10: a certificate whose time has not come.
+    #[error("{place} is valid from {not_before} on, and it is {at}: compare the clocks")]
     NotYetValid {
         /// The certificate.
         place: Place,
@@ -121,8 +102,8 @@ pub enum ChainError {
         /// The time of the check.
         at: Wall,
     },
-    /// Check 9: a certificate whose time is over.
-    #[error("{place} was valid until {} ms, and it is {} ms", .not_after.0, .at.0)]
+    /// Check 10: a certificate whose time is over.
+    #[error("{place} was valid until {not_after}, and it is {at}: ask the enclave for a new document")]
     Expired {
         /// The certificate.
         place: Place,
@@ -137,14 +118,14 @@ pub enum ChainError {
 pub(super) struct VerifiedChain<'a> {
     /// The leaf's P-384 key, an uncompressed point.
     pub(super) leaf_point: &'a [u8],
-    /// The validity of each certificate, from the root to the leaf.
-    pub(super) validities: Vec<Validity>,
+    /// What each certificate says, from the root to the leaf.
+    pub(super) certificates: Vec<CertificateSummary>,
     /// The last moment at which all of them are valid.
     pub(super) not_after: Wall,
 }
 
 impl<'a> VerifiedChain<'a> {
-    /// Checks 5 to 9.
+    /// Checks 5 to 10.
     pub(super) fn verify(
         document: &UntrustedDocument<'a>,
         root: &Root,
@@ -155,16 +136,12 @@ impl<'a> VerifiedChain<'a> {
         let leaf_point = chain.check_curves()?;
         chain.check_order()?;
         chain.check_constraints()?;
-        let common = chain.common_validity()?;
-        chain.check_path(
-            root,
-            when.instant().unwrap_or(common.not_before).clamp(common.not_before, common.not_after),
-        )?;
-        if let Some(at) = when.instant() {
-            chain.check_dates(at)?;
-        }
-        let validities = chain.certificates.iter().map(|certificate| certificate.validity).collect();
-        Ok(VerifiedChain { leaf_point, validities, not_after: common.not_after })
+        let Validity { not_before, not_after } = chain.common_validity()?;
+        let asked_at = when.instant();
+        chain.check_path(root, asked_at.unwrap_or(not_before).clamp(not_before, not_after))?;
+        asked_at.map_or(Ok(()), |at| chain.check_dates(at))?;
+        let certificates = chain.placed().map(|(place, certificate)| certificate.summary(place)).collect();
+        Ok(VerifiedChain { leaf_point, certificates, not_after })
     }
 }
 
@@ -183,11 +160,12 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
+    /// Check 6, form: every certificate can be read.
     fn read(document: &UntrustedDocument<'a>) -> Result<Self, ChainError> {
         let authorities = document.cabundle.len();
         let ders = document.cabundle.iter().chain([&document.certificate]);
         let certificates = ders.enumerate().map(|(index, der)| {
-            let place = place(index, authorities);
+            let place = Place::of(index, authorities);
             Certificate::read(der).ok_or(ChainError::NotACertificate { place })
         });
         Ok(Chain { certificates: certificates.collect::<Result<_, _>>()? })
@@ -195,14 +173,14 @@ impl<'a> Chain<'a> {
 
     fn placed(&self) -> impl Iterator<Item = (Place, &Certificate<'a>)> {
         let authorities = self.certificates.len() - 1;
-        self.certificates.iter().enumerate().map(move |(index, each)| (place(index, authorities), each))
+        self.certificates.iter().enumerate().map(move |(index, each)| (Place::of(index, authorities), each))
     }
 
     fn leaf(&self) -> &Certificate<'a> {
         self.certificates.last().expect("a chain is read with its leaf")
     }
 
-    /// Check 6: every key is on P-384; gives the leaf's. The algorithm of every signature is checked with it.
+    /// Check 6, keys: every one is on P-384; gives the leaf's.
     fn check_curves(&self) -> Result<&'a [u8], ChainError> {
         for (place, certificate) in self.placed() {
             certificate.p384_point().ok_or(ChainError::Curve { place })?;
@@ -210,7 +188,7 @@ impl<'a> Chain<'a> {
         self.leaf().p384_point().ok_or(ChainError::Curve { place: Place::Leaf })
     }
 
-    /// Check 7, names: each certificate is issued by the one before it.
+    /// Check 7: each certificate is issued by the one before it.
     fn check_order(&self) -> Result<(), ChainError> {
         let pairs = self.certificates.iter().zip(self.placed().skip(1));
         for (issuer, (place, certificate)) in pairs {
@@ -268,8 +246,8 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Check 7, signatures and the rest of RFC 5280 §6, at a moment when all dates are in order; dates themselves
-    /// are check 9.
+    /// Check 9: signatures and the rest of RFC 5280 §6, at a moment when all dates are in order; the dates
+    /// themselves are check 10.
     fn check_path(&self, root: &Root, at: Wall) -> Result<(), ChainError> {
         let root = CertificateDer::from(root.der());
         let anchors = [anchor_from_trusted_cert(&root).map_err(path_error)?];
@@ -293,7 +271,7 @@ impl<'a> Chain<'a> {
         if found.eq(issuers.iter().cloned()) { Ok(()) } else { Err(ChainError::NotThePath) }
     }
 
-    /// Check 9: every certificate, the root included, is valid at this time.
+    /// Check 10: every certificate, the root included, is valid at this time.
     fn check_dates(&self, at: Wall) -> Result<(), ChainError> {
         for (place, Certificate { validity: Validity { not_before, not_after }, .. }) in self.placed() {
             if at < *not_before {
@@ -305,10 +283,6 @@ impl<'a> Chain<'a> {
         }
         Ok(())
     }
-}
-
-fn place(index: usize, authorities: usize) -> Place {
-    if index < authorities { Place::Bundle(index) } else { Place::Leaf }
 }
 
 fn path_error(error: webpki::Error) -> ChainError {

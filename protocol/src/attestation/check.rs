@@ -17,45 +17,48 @@ pub enum Check {
     Registers,
     /// 5: the bundle begins with the pinned root.
     Root,
-    /// 6: P-384 throughout.
-    Curve,
-    /// 7: the bundle in order is a valid path.
-    Path,
+    /// 6: every certificate is X.509 with a key on P-384.
+    Certificates,
+    /// 7: each certificate names the one before it as its issuer.
+    Order,
     /// 8: constraints and key usage.
     Constraints,
-    /// 9: every certificate is valid at the time.
+    /// 9: the whole bundle is a valid path.
+    Path,
+    /// 10: every certificate is valid at the time.
     Dates,
-    /// 10: the leaf signed the document.
+    /// 11: the leaf signed the document.
     Signature,
-    /// 11: not in debug mode.
+    /// 12: not in debug mode.
     DebugMode,
-    /// 12: the expected measurements.
+    /// 13: the expected measurements.
     Measurements,
-    /// 13: the timestamp does not lie in the future.
+    /// 14: the timestamp does not lie in the future.
     Future,
-    /// 14: the document is not too old.
+    /// 15: the document is not too old.
     Age,
-    /// 15: the nonce is the one that was sent.
+    /// 16: the nonce is the one that was sent.
     Nonce,
-    /// 16: the public key is a signing key.
+    /// 17: the public key is a signing key.
     SigningKey,
-    /// 17: the user data binds the other key.
+    /// 18: the user data binds the other key.
     Binding,
-    /// 18: both keys hash to the claimed enclave id.
+    /// 19: both keys hash to the claimed enclave id.
     EnclaveId,
 }
 
 impl Check {
-    /// Every check, in order: 1 to 15 of any document, 16 to 18 of an election service's.
-    pub const ALL: [Check; 18] = [
+    /// Every check, in order: 1 to 16 of any document, 17 to 19 of an election service's.
+    pub const ALL: [Check; 19] = [
         Check::Envelope,
         Check::Algorithm,
         Check::Fields,
         Check::Registers,
         Check::Root,
-        Check::Curve,
-        Check::Path,
+        Check::Certificates,
+        Check::Order,
         Check::Constraints,
+        Check::Path,
         Check::Dates,
         Check::Signature,
         Check::DebugMode,
@@ -68,7 +71,7 @@ impl Check {
         Check::EnclaveId,
     ];
 
-    /// Its number, 1 to 18.
+    /// Its number, 1 to 19.
     pub fn number(self) -> u8 {
         self as u8
     }
@@ -81,9 +84,10 @@ impl Check {
             Check::Fields => "its fields are the specified ones, once each, of their types and lengths",
             Check::Registers => "its registers are SHA-384, with indexes 0 to 31, and PCR0 to PCR2 are there",
             Check::Root => "its bundle begins with the pinned root",
-            Check::Curve => "every key and signature of the chain is on P-384",
-            Check::Path => "its bundle, in order and whole, is a valid path to the leaf",
+            Check::Certificates => "every certificate is X.509, with a key on P-384",
+            Check::Order => "each certificate is issued by the one before it, the leaf by the last",
             Check::Constraints => "each certificate may be used as it is: authority, path length, key usage",
+            Check::Path => "its bundle, whole, is a valid path to the leaf, signed with ECDSA and SHA-384",
             Check::Dates => "every certificate is valid at the time of checking",
             Check::Signature => "the leaf signed the document",
             Check::DebugMode => "the enclave is not in debug mode",
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     fn the_checks_are_numbered_in_their_order() {
         let numbers: Vec<u8> = Check::ALL.iter().map(|check| check.number()).collect();
-        assert_eq!(numbers, (1..=18).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=19).collect::<Vec<u8>>());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The envelope: `COSE_Sign1` (RFC 9052 §4.2), with ES384 and nothing else.
 //!
-//! The protected header is compared as bytes and the signed structure is built from the bytes received, so that
-//! no re-encoding can stand between what was signed and what is believed.
+//! The protected header is compared as bytes and the signed structure is built from the bytes received, so
+//! that no re-encoding can stand between what was signed and what is believed.
 
 use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 
@@ -78,8 +78,8 @@ impl<'a> Envelope<'a> {
         Ok(Envelope { payload, signature })
     }
 
-    /// Whether the signature verifies under this P-384 key (an uncompressed point). Both values of s are accepted,
-    /// as the NSM produces both.
+    /// Whether the signature verifies under this P-384 key (an uncompressed point). Both values of s are
+    /// accepted, as the NSM produces both.
     pub(super) fn is_signed_by(&self, point: &[u8]) -> bool {
         let key = UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point);
         key.verify(&self.signed_bytes(), self.signature).is_ok()

@@ -1,12 +1,14 @@
 //! A reader of DER (X.690) for the few parts of a certificate that path validation does not hand out.
 //!
-//! It reads definite, shortest-form lengths only and never looks past what it was given. Certificates that reach
-//! a decision have passed rustls-webpki's parser as well: the two must agree.
+//! It reads definite, shortest-form lengths only and never looks past what it was given. Certificates that
+//! reach a decision have passed rustls-webpki's parser as well: the two must agree.
 
 use crate::time::Wall;
 
 /// SEQUENCE, constructed.
 pub(super) const SEQUENCE: u8 = 0x30;
+/// SET, constructed.
+pub(super) const SET: u8 = 0x31;
 /// INTEGER.
 pub(super) const INTEGER: u8 = 0x02;
 /// BOOLEAN.
@@ -17,6 +19,8 @@ pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 /// OBJECT IDENTIFIER.
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -68,6 +72,11 @@ impl<'a> Der<'a> {
     pub(super) fn only(input: &'a [u8], tag: u8) -> Option<&'a [u8]> {
         let mut der = Der(input);
         der.value(tag).filter(|_| der.is_empty())
+    }
+
+    /// The contents of the next value, a UTF8String or a PrintableString.
+    pub(super) fn text(&mut self) -> Option<&'a [u8]> {
+        self.value(UTF8_STRING).or_else(|| self.value(PRINTABLE_STRING))
     }
 
     /// The next value, a UTCTime or a GeneralizedTime as RFC 5280 §4.1.2.5 restricts them, not before 1970.

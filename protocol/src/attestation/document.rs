@@ -1,11 +1,13 @@
 //! The payload: AWS's `AttestationDocument`, read but not believed.
 //!
-//! Every field is of its specified type and length, known, and there once; optional fields may be `null` or left
-//! away. Nothing here is authenticated: [`UntrustedDocument`] is for showing to people and for the verifier.
+//! Every field is of its specified type and length, known, and there once; optional fields may be `null` or
+//! left away. Nothing here is authenticated: [`UntrustedDocument`] is for showing to people and for the
+//! verifier.
 
 use std::collections::btree_map::Entry;
 
 use super::cbor::{CborError, Reader};
+use super::certificate::{Certificate, CertificateSummary, Place};
 use super::cose::{Envelope, EnvelopeError};
 use super::limits::{
     BUNDLE_MAX, CERTIFICATE_MAX, FIELD_NAME_MAX, MODULE_ID_MAX, NONCE_MAX, PCR_COUNT_MAX, PUBLIC_KEY_MAX,
@@ -123,6 +125,14 @@ impl<'a> UntrustedDocument<'a> {
     /// Reads what a document says, to show it to a person who knows that nothing of it is verified.
     pub fn read(document: &'a [u8]) -> Result<Self, ReadError> {
         Ok(Self::parse(Envelope::open(document)?.payload)?)
+    }
+
+    /// What the certificates say, from the root to the leaf; those that cannot be read are left out.
+    pub fn certificates(&self) -> Vec<CertificateSummary> {
+        let authorities = self.cabundle.len();
+        let ders = self.cabundle.iter().chain([&self.certificate]).enumerate();
+        ders.filter_map(|(index, der)| Some(Certificate::read(der)?.summary(Place::of(index, authorities))))
+            .collect()
     }
 
     /// Checks 3 and 4.

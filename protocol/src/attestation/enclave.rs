@@ -1,4 +1,4 @@
-//! Checks 16 to 18: the document is an election service's, and which one's.
+//! Checks 17 to 19: the document is an election service's, and which one's.
 
 use super::binding::{BindingError, EnclaveBinding, check_signing_key};
 use super::check::{Check, Checked, Outcome};
@@ -14,8 +14,8 @@ use crate::trust::Trust;
 
 /// An election service whose keys an NSM vouched for, running accepted code.
 ///
-/// Only [`verify_enclave`] makes one. Look at [`VerifiedEnclave::freshness`] before sealing anything to it: only a
-/// live one is known to be good now, and no longer than [`VerifiedEnclave::good_until`].
+/// Only [`verify_enclave`] makes one. Look at [`VerifiedEnclave::freshness`] before sealing anything to it:
+/// only a live one is known to be good now, and no longer than [`VerifiedEnclave::good_until`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEnclave {
     id: EnclaveId,
@@ -24,7 +24,7 @@ pub struct VerifiedEnclave {
     document: VerifiedDocument,
 }
 
-/// Checks an election service's document against the trust section: checks 1 to 18 of `docs/ATTESTATION.md`.
+/// Checks an election service's document against the trust section: checks 1 to 19 of `docs/ATTESTATION.md`.
 ///
 /// `claimed` is the enclave id that the document came with, if it came with one.
 pub fn verify_enclave(
@@ -54,7 +54,7 @@ pub fn verify_enclave(
     bind(verify_document(document, &policy)?, claimed)
 }
 
-/// Checks 16 to 18.
+/// Checks 17 to 19.
 fn bind(
     mut document: VerifiedDocument,
     claimed: Option<EnclaveId>,

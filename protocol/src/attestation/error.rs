@@ -26,20 +26,20 @@ pub enum AttestationError {
     /// Checks 3 and 4.
     #[error("the attestation document's contents are refused: {0}")]
     Document(#[from] DocumentError),
-    /// Checks 5 to 9.
+    /// Checks 5 to 10.
     #[error("the attestation document's certificates are refused: {0}")]
     Chain(#[from] ChainError),
-    /// Check 10: the leaf did not sign this.
+    /// Check 11: the leaf did not sign this.
     #[error(
         "the attestation document's signature does not verify: it was changed, or never signed by an NSM"
     )]
     Signature,
-    /// Check 11: PCR0 to PCR2 are zero.
+    /// Check 12: PCR0 to PCR2 are zero.
     #[error(
         "the enclave runs in debug mode, where its parent instance can read it: start it without --debug-mode"
     )]
     DebugMode,
-    /// Check 12: none of the accepted sets.
+    /// Check 13: none of the accepted sets.
     #[error("the enclave's image is none of the {sets} accepted: {nearest}; accept it only if you built it")]
     Measurements {
         /// How many sets are accepted.
@@ -47,25 +47,23 @@ pub enum AttestationError {
         /// A register that differs from the nearest of them.
         nearest: Mismatch,
     },
-    /// Check 13: the timestamp lies too far ahead.
-    #[error("the attestation document is dated {} ms ahead, at most {} ms may be: compare the clocks",
-        .ahead.as_millis(), .max.as_millis())]
+    /// Check 14: the timestamp lies too far ahead.
+    #[error("the attestation document is dated {ahead:?} ahead, at most {max:?} may be: compare the clocks")]
     Future {
         /// How far ahead.
         ahead: Duration,
         /// How far it may be.
         max: Duration,
     },
-    /// Check 14: the document is too old.
-    #[error("the attestation document is {} ms old, at most {} ms may be: ask the enclave for a new one",
-        .age.as_millis(), .max.as_millis())]
+    /// Check 15: the document is too old.
+    #[error("the attestation document is {age:?} old, at most {max:?} may be: ask the enclave for a new one")]
     Stale {
         /// How old it is.
         age: Duration,
         /// How old it may be.
         max: Duration,
     },
-    /// Check 15: the nonce that was sent proves too little.
+    /// Check 16: the nonce that was sent proves too little.
     #[error(
         "the nonce sent has {found} bytes, at least {min} are needed: draw it at random for each question"
     )]
@@ -75,21 +73,21 @@ pub enum AttestationError {
         /// The least that is needed.
         min: usize,
     },
-    /// Check 15: a nonce was sent, and the document has none.
+    /// Check 16: a nonce was sent, and the document has none.
     #[error(
         "the attestation document carries no nonce, and one was sent: it is not an answer to this question"
     )]
     NonceMissing,
-    /// Check 15: the document has another nonce than the one sent.
+    /// Check 16: the document has another nonce than the one sent.
     #[error("the attestation document carries another nonce than the one sent: it answers somebody else")]
     NonceDiffers,
-    /// Check 16: no key that the enclave signs with.
+    /// Check 17: no key that the enclave signs with.
     #[error("the attestation document's public key is refused: {0}")]
     SigningKey(#[from] SigningKeyError),
-    /// Check 17: the other key is not bound.
+    /// Check 18: the other key is not bound.
     #[error("the attestation document's user data is refused: {0}")]
     Binding(#[from] BindingError),
-    /// Check 18: the document is another enclave's.
+    /// Check 19: the document is another enclave's.
     #[error("the attestation document is that of enclave {found}, not of the claimed {claimed}")]
     OtherEnclave {
         /// The id that was claimed.
@@ -172,17 +170,17 @@ impl ChainError {
     pub fn check(&self) -> Check {
         match self {
             ChainError::RootNotPinned { .. } => Check::Root,
-            ChainError::Curve { .. } | ChainError::SignatureAlgorithm => Check::Curve,
-            ChainError::NotACertificate { .. }
-            | ChainError::Order { .. }
-            | ChainError::CertificateSignature
-            | ChainError::NotThePath
-            | ChainError::NeverValid
-            | ChainError::Path { .. } => Check::Path,
+            ChainError::NotACertificate { .. } | ChainError::Curve { .. } => Check::Certificates,
+            ChainError::Order { .. } => Check::Order,
             ChainError::NotAnAuthority { .. }
             | ChainError::LeafIsAuthority
             | ChainError::PathLength { .. }
             | ChainError::KeyUsage { .. } => Check::Constraints,
+            ChainError::SignatureAlgorithm
+            | ChainError::CertificateSignature
+            | ChainError::NotThePath
+            | ChainError::NeverValid
+            | ChainError::Path { .. } => Check::Path,
             ChainError::NotYetValid { .. } | ChainError::Expired { .. } => Check::Dates,
         }
     }

@@ -1,5 +1,5 @@
-//! The bounds that AWS's specification of attestation documents sets ("Attestation Document Specification" and
-//! "Syntactical Validation" in the NSM API's `attestation_process.md`), and the few it leaves open.
+//! The bounds that AWS's specification of attestation documents sets ("Attestation Document Specification"
+//! and "Syntactical Validation" in the NSM API's `attestation_process.md`), and the few it leaves open.
 //!
 //! The size of a whole document is bounded by [`crate::limits::DOCUMENT_MAX`].
 
@@ -11,7 +11,8 @@ pub const MODULE_ID_MAX: usize = 128;
 pub const FIELD_NAME_MAX: usize = 32;
 /// A certificate, the leaf or one of the bundle, in bytes of DER.
 pub const CERTIFICATE_MAX: usize = 1024;
-/// Certificates in the bundle. The specification sets no bound, AWS sends four; a path may have six below its root.
+/// Certificates in the bundle. The specification sets no bound, AWS sends four; a path may have six below its
+/// root.
 pub const BUNDLE_MAX: usize = 7;
 /// Platform configuration registers, and so the end of their indexes.
 pub const PCR_COUNT_MAX: usize = 32;

@@ -1,9 +1,9 @@
 //! One platform configuration register, and the expectations that a document's registers must meet.
 //!
 //! Invariant: a [`Measurements`] always fixes the whole image. PCR0 covers kernel, command line and every
-//! ramdisk; PCR1 and PCR2 together cover the same. PCR1 alone is the same for every image of one kernel, and PCR8
-//! alone for everything its key ever signed, so neither can stand by itself. Zeros in PCR0 to PCR2 are what an
-//! enclave in debug mode shows, and are no expectation at all.
+//! ramdisk; PCR1 and PCR2 together cover the same. PCR1 alone is the same for every image of one kernel, and
+//! PCR8 alone for everything its key ever signed, so neither can stand by itself. Zeros in PCR0 to PCR2 are
+//! what an enclave in debug mode shows, and are no expectation at all.
 
 use std::collections::BTreeMap;
 use std::fmt;

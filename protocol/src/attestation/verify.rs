@@ -1,11 +1,11 @@
-//! Checks 1 to 15: any enclave's document, ours or not.
+//! Checks 1 to 16: any enclave's document, ours or not.
 //!
-//! There is one way to accept a document: name a root and measurements that fix an image. What was accepted is a
-//! [`VerifiedDocument`], which nothing else can make.
+//! There is one way to accept a document: name a root and measurements that fix an image. What was accepted
+//! is a [`VerifiedDocument`], which nothing else can make.
 
 use std::time::Duration;
 
-use super::certificate::Validity;
+use super::certificate::CertificateSummary;
 use super::chain::VerifiedChain;
 use super::check::{Check, Checked, Outcome};
 use super::cose::Envelope;
@@ -46,14 +46,14 @@ pub struct VerifiedDocument {
     public_key: Option<Vec<u8>>,
     user_data: Option<Vec<u8>>,
     nonce: Option<Vec<u8>>,
-    validities: Vec<Validity>,
+    certificates: Vec<CertificateSummary>,
     good_until: Wall,
     assurance: Assurance,
     freshness: Freshness,
     checks: Vec<Checked>,
 }
 
-/// Checks a document against a policy: checks 1 to 15 of `docs/ATTESTATION.md`, in order.
+/// Checks a document against a policy: checks 1 to 16 of `docs/ATTESTATION.md`, in order.
 pub fn verify_document(
     document: &[u8],
     policy: &DocumentPolicy<'_>,
@@ -79,7 +79,7 @@ pub fn verify_document(
         public_key: contents.public_key.map(<[u8]>::to_vec),
         user_data: contents.user_data.map(<[u8]>::to_vec),
         nonce: contents.nonce.map(<[u8]>::to_vec),
-        validities: chain.validities,
+        certificates: chain.certificates,
         good_until: oldest.min(chain.not_after),
         assurance: policy.root.assurance().and(if is_debug { Assurance::Debug } else { Assurance::Attested }),
         freshness: policy.when.freshness(),
@@ -87,7 +87,7 @@ pub fn verify_document(
     })
 }
 
-/// Checks 11 and 12; whether the enclave is in debug mode, and allowed to be.
+/// Checks 12 and 13; whether the enclave is in debug mode, and allowed to be.
 fn check_measurements(pcrs: &Pcrs, policy: &DocumentPolicy<'_>) -> Result<bool, AttestationError> {
     if is_debug(pcrs) {
         return if policy.allow_debug { Ok(true) } else { Err(AttestationError::DebugMode) };
@@ -103,7 +103,7 @@ fn check_measurements(pcrs: &Pcrs, policy: &DocumentPolicy<'_>) -> Result<bool, 
     }
 }
 
-/// Checks 13 and 14, unless the document is verified later.
+/// Checks 14 and 15, unless the document is verified later.
 fn check_timestamp(timestamp: Wall, policy: &DocumentPolicy<'_>) -> Result<(), AttestationError> {
     let Some(now) = policy.when.instant() else { return Ok(()) };
     let ahead = timestamp.since(now);
@@ -117,7 +117,7 @@ fn check_timestamp(timestamp: Wall, policy: &DocumentPolicy<'_>) -> Result<(), A
     }
 }
 
-/// Check 15.
+/// Check 16.
 fn check_nonce(found: Option<&[u8]>, check: NonceCheck<'_>) -> Result<(), AttestationError> {
     match (check, found) {
         (NonceCheck::NotAsked, _) => Ok(()),
@@ -128,7 +128,7 @@ fn check_nonce(found: Option<&[u8]>, check: NonceCheck<'_>) -> Result<(), Attest
     }
 }
 
-/// What became of checks 1 to 15 of a document that passed.
+/// What became of checks 1 to 16 of a document that passed.
 fn outcomes(policy: &DocumentPolicy<'_>, is_debug: bool) -> Vec<Checked> {
     let is_later = policy.when == When::Later;
     let outcome = |check| match check {
@@ -181,13 +181,13 @@ impl VerifiedDocument {
         self.nonce.as_deref()
     }
 
-    /// The validity of each certificate, from the root to the leaf.
-    pub fn validities(&self) -> &[Validity] {
-        &self.validities
+    /// What each certificate says, from the root to the leaf.
+    pub fn certificates(&self) -> &[CertificateSummary] {
+        &self.certificates
     }
 
-    /// The last moment at which the document passes live: `max_age` after its timestamp, or the end of the first
-    /// certificate to expire, which is the leaf of any NSM.
+    /// The last moment at which the document passes live: `max_age` after its timestamp, or the end of the
+    /// first certificate to expire, which is the leaf of any NSM.
     pub fn good_until(&self) -> Wall {
         self.good_until
     }

@@ -12,8 +12,8 @@ pub enum When {
         /// The present time.
         now: Wall,
     },
-    /// Long after: every check but the dates (9), the future (13) and the age (14). Something else must vouch for
-    /// the document having been checked live, such as f + 1 promises.
+    /// Long after: every check but the dates (10), the future (14) and the age (15). Something else must
+    /// vouch for the document having been checked live, such as f + 1 promises.
     Later,
     /// At a time that the caller states: every check, and only as good as the statement.
     At {

@@ -33,7 +33,10 @@ fn the_good_document_says_all_about_its_enclave() {
     assert_eq!(enclave.timestamp(), TIMESTAMP);
     assert_eq!(enclave.document().digest(), &sha256(&document));
     assert_eq!(enclave.document().nonce(), Some(&NONCE[..]));
-    assert_eq!(enclave.document().validities().len(), 5);
+    let names = enclave.document().certificates().iter().map(|each| each.common_name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["root", "regional", "zonal", "instance", "leaf"]);
+    let untrusted = UntrustedDocument::read(&document).unwrap();
+    assert_eq!(untrusted.certificates(), enclave.document().certificates());
 }
 
 #[test]

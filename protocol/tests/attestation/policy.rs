@@ -172,7 +172,7 @@ fn any_enclaves_document_is_verified_by_pcr0_alone_and_bounded_by_its_leaf() {
     assert_eq!(verified.public_key(), None);
     assert_eq!(verified.good_until(), NOW + HOUR * 2);
     assert_eq!(outcome(verified.checks(), Check::Age), Outcome::NotAsked);
-    assert_eq!(verified.checks().len(), 15);
+    assert_eq!(verified.checks().len(), 16);
     let near_its_end = NOW + HOUR * 2;
     assert!(verify_document(&foreign, &policy(near_its_end.0)).is_ok());
     assert!(verify_document(&foreign, &policy(near_its_end.0 + 1)).unwrap_err().is_expiry());

@@ -39,6 +39,17 @@ fn each_wrong_document_is_refused_by_its_check_with_its_error() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// The list of vectors: file, number of the check, and the message that people get.
+fn list_of_vectors() -> String {
+    let trust = trust(&fs::read(vectors().join("root.der")).unwrap());
+    let rows = cases::all().into_iter().map(|case| {
+        let document = fs::read(vectors().join(case.name).with_extension("cose")).unwrap();
+        let error = verify(&document, &trust).unwrap_err();
+        format!("{}.cose\t{}\t{error}\n", case.name, case.check.number())
+    });
+    rows.collect()
+}
+
 #[test]
 fn each_vector_is_refused_by_its_check_with_its_error() {
     let trust = trust(&fs::read(vectors().join("root.der")).unwrap());
@@ -50,6 +61,11 @@ fn each_vector_is_refused_by_its_check_with_its_error() {
         })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_list_of_vectors_has_the_messages_that_people_get() {
+    assert_eq!(fs::read_to_string(vectors().with_extension("tsv")).unwrap(), list_of_vectors());
 }
 
 #[test]
@@ -89,4 +105,5 @@ fn write_the_vectors() {
     for case in cases::all() {
         fs::write(vectors().join(case.name).with_extension("cose"), (case.document)(&world)).unwrap();
     }
+    fs::write(vectors().with_extension("tsv"), list_of_vectors()).unwrap();
 }

@@ -1,6 +1,6 @@
-//! Checks 5 to 9.
+//! Checks 5 to 10.
 
-use nitro_elect_protocol::attestation::Check::{Constraints, Curve, Dates, Path, Root};
+use nitro_elect_protocol::attestation::Check::{Certificates, Constraints, Dates, Order, Path, Root};
 use rcgen::{CustomExtension, IsCa, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use std::time::Duration;
 
@@ -53,19 +53,19 @@ fn roots_and_curves() -> Vec<Case> {
         case(Root, "a_root_with_one_changed_byte", "Chain(RootNotPinned", |world| {
             with_bundle(world, |bundle| *bundle[0].last_mut().unwrap() ^= 1)
         }),
-        case(Curve, "a_leaf_on_p256", "Chain(Curve { place: Leaf", |world| {
+        case(Certificates, "a_leaf_on_p256", "Chain(Curve { place: Leaf", |world| {
             let mut plans = Plan::aws();
             plans[3].algorithm = &PKCS_ECDSA_P256_SHA256;
             let chain = Chain::under(&world.root, &plans);
             crate::draft::Draft::good(&chain).sign(world.chain.leaf())
         }),
-        case(Curve, "an_authority_on_p256", "Chain(Curve { place: Bundle(2)", |world| {
+        case(Certificates, "an_authority_on_p256", "Chain(Curve { place: Bundle(2)", |world| {
             world.with_plan(|plans| plans[1].algorithm = &PKCS_ECDSA_P256_SHA256)
         }),
-        case(Curve, "an_authority_with_ed25519", "Chain(Curve { place: Bundle(3)", |world| {
+        case(Certificates, "an_authority_with_ed25519", "Chain(Curve { place: Bundle(3)", |world| {
             world.with_plan(|plans| plans[2].algorithm = &PKCS_ED25519)
         }),
-        case(Curve, "a_certificate_signed_with_sha256", "Chain(SignatureAlgorithm", |world| {
+        case(Path, "a_certificate_signed_with_sha256", "Chain(SignatureAlgorithm", |world| {
             with_leaf(world, |leaf| replace(leaf, &ECDSA_WITH_SHA384, &ECDSA_WITH_SHA256))
         }),
     ]
@@ -74,34 +74,34 @@ fn roots_and_curves() -> Vec<Case> {
 #[rustfmt::skip]
 fn paths() -> Vec<Case> {
     vec![
-        case(Path, "a_leaf_of_noise", "Chain(NotACertificate { place: Leaf", |world| {
+        case(Certificates, "a_leaf_of_noise", "Chain(NotACertificate { place: Leaf", |world| {
             with_leaf(world, |leaf| *leaf = vec![0x30; 600])
         }),
-        case(Path, "a_leaf_that_breaks_off", "Chain(NotACertificate { place: Leaf", |world| {
+        case(Certificates, "a_leaf_that_breaks_off", "Chain(NotACertificate { place: Leaf", |world| {
             with_leaf(world, |leaf| leaf.truncate(leaf.len() - 1))
         }),
-        case(Path, "a_byte_after_the_leaf", "Chain(NotACertificate { place: Leaf", |world| {
+        case(Certificates, "a_byte_after_the_leaf", "Chain(NotACertificate { place: Leaf", |world| {
             with_leaf(world, |leaf| leaf.push(0))
         }),
-        case(Path, "a_byte_after_a_bundled_certificate", "Chain(NotACertificate { place: Bundle(2)", |world| {
+        case(Certificates, "a_byte_after_a_bundled_certificate", "Chain(NotACertificate { place: Bundle(2)", |world| {
             with_bundle(world, |bundle| bundle[2].push(0))
         }),
-        case(Path, "two_authorities_exchanged", "Chain(Order { place: Bundle(1)", |world| {
+        case(Order, "two_authorities_exchanged", "Chain(Order { place: Bundle(1)", |world| {
             with_bundle(world, |bundle| bundle.swap(1, 2))
         }),
-        case(Path, "a_missing_authority", "Chain(Order { place: Bundle(2)", |world| {
+        case(Order, "a_missing_authority", "Chain(Order { place: Bundle(2)", |world| {
             with_bundle(world, |bundle| { bundle.remove(2); })
         }),
-        case(Path, "a_missing_issuer_of_the_leaf", "Chain(Order { place: Leaf", |world| {
+        case(Order, "a_missing_issuer_of_the_leaf", "Chain(Order { place: Leaf", |world| {
             with_bundle(world, |bundle| { bundle.pop(); })
         }),
-        case(Path, "a_doubled_authority", "Chain(Order { place: Bundle(2)", |world| {
+        case(Order, "a_doubled_authority", "Chain(Order { place: Bundle(2)", |world| {
             with_bundle(world, |bundle| bundle.insert(1, bundle[1].clone()))
         }),
         case(Path, "a_doubled_root", "Chain(NotThePath", |world| {
             with_bundle(world, |bundle| bundle.insert(1, bundle[0].clone()))
         }),
-        case(Path, "a_certificate_after_the_issuer", "Chain(Order { place: Bundle(4)", |world| {
+        case(Order, "a_certificate_after_the_issuer", "Chain(Order { place: Bundle(4)", |world| {
             with_bundle(world, |bundle| bundle.push(bundle[0].clone()))
         }),
         case(Path, "an_authority_whose_signature_was_changed", "Chain(CertificateSignature", |world| {

@@ -1,4 +1,4 @@
-//! Checks 10 to 18.
+//! Checks 11 to 19.
 
 use nitro_elect_protocol::attestation::Check::{
     Age, Binding, DebugMode, EnclaveId, Future, Measurements, Nonce, Signature, SigningKey,
