@@ -82,7 +82,7 @@ pub struct Health {
     pub service_version: String,
 }
 
-/// Why a request was refused: a short code, no text. Nothing changed.
+/// Why a request was refused: a short code, no text. Nothing changed, but as [`EnclaveRefusal::Module`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum EnclaveRefusal {
     /// A message of another version.
@@ -97,8 +97,8 @@ pub enum EnclaveRefusal {
     /// The electorate breaks a rule.
     #[error("the electorate is not valid")]
     InvalidElectorate,
-    /// More views than one request may carry, or one larger than a view can be.
-    #[error("more or larger views than one request may carry")]
+    /// More views than one request may carry.
+    #[error("more views than one request may carry")]
     TooManyViews,
     /// The coordinator does not vote.
     #[error("the coordinator is not a voter")]
@@ -142,7 +142,7 @@ pub enum EnclaveRefusal {
         /// Its term.
         term: Term,
     },
-    /// The security module did not answer, or refused.
+    /// The security module or the signing key failed. A term whose certificate was to be signed is used up.
     #[error("the enclave's security module did not answer")]
     Module,
     /// (A proxy's answer.) The enclave behind it cannot be reached.

@@ -11,19 +11,32 @@ use hpke::{
     Deserializable, Kem, OpModeR, OpModeS, Serializable, single_shot_open, single_shot_seal_with_rng,
 };
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 use std::fmt;
 
 use crate::codec;
 use crate::ids::{ElectorateDigest, EnclaveId, HpkeKey, Term};
+use crate::limits::SEAL_OVERHEAD;
 
 const INFO: &[u8] = b"nitro-elect/v1/sealed-view";
 const ENCAPSULATED_KEY: usize = 32;
 
 /// A sealed signed view: opaque to everybody but the enclave it is for.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// One that is read has at least the bytes that sealing adds, so that a message cannot hold millions of them.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct SealedView(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for SealedView {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let bytes = serde_bytes::ByteBuf::deserialize(from)?.into_vec();
+        if bytes.len() < SEAL_OVERHEAD {
+            return Err(D::Error::invalid_length(bytes.len(), &"a sealed view"));
+        }
+        Ok(SealedView(bytes))
+    }
+}
 
 impl fmt::Debug for SealedView {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +120,6 @@ impl fmt::Debug for OpeningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::SEAL_OVERHEAD;
     use rand::{SeedableRng, rngs::StdRng};
 
     fn sealed() -> (OpeningKey, Vec<u8>, SealedView) {
@@ -136,6 +148,13 @@ mod tests {
             assert_eq!(key.open(&context, &bent), Err(OpenError), "byte {index}");
         }
         assert_eq!(key.open(&context, &SealedView(vec![1; 10])), Err(OpenError));
+    }
+
+    #[test]
+    fn a_sealed_view_shorter_than_what_sealing_adds_is_not_read() {
+        let read = |length| codec::decode::<SealedView>(&codec::encode(&SealedView(vec![1; length])));
+        assert!(read(SEAL_OVERHEAD - 1).is_err());
+        assert_eq!(read(SEAL_OVERHEAD), Ok(SealedView(vec![1; SEAL_OVERHEAD])));
     }
 
     #[test]
