@@ -16,6 +16,8 @@ pub const NONCES_PER_SECOND: u32 = 16;
 
 /// The vsock port of the service.
 pub const VSOCK_PORT: u32 = 5005;
+/// How long the listener pauses after it could not accept.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections beyond the limit that are told so; more than these are closed without a word.
 pub const REFUSALS_MAX: usize = 64;
 /// How long a connection may stay silent between two requests, and take to name the length of the next.

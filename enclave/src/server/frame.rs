@@ -1,0 +1,94 @@
+//! Frames with deadlines: a length (u32, big-endian), then that many bytes (DESIGN §6).
+//!
+//! A length reserves nothing: bytes are counted against the room of all connections as they arrive.
+
+use nitro_elect_protocol::limits::MESSAGE_MAX;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::limits::{FAREWELL_TIMEOUT, FRAME_TIMEOUT, IDLE_TIMEOUT, READ_STEP, WRITE_MAX};
+
+/// A whole frame, and its share of the bytes in flight.
+pub struct Frame {
+    /// What the frame carried.
+    pub bytes: Vec<u8>,
+    /// Given back when dropped.
+    pub room: Vec<OwnedSemaphorePermit>,
+}
+
+/// Why there is no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// The other end closed, failed, or was too slow.
+    Closed,
+    /// The frame is longer than any message.
+    TooLong,
+    /// Too many bytes are in flight.
+    NoRoom,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(_: io::Error) -> Self {
+        ReadError::Closed
+    }
+}
+
+/// Reads the next frame.
+pub async fn read_frame<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    room: &Arc<Semaphore>,
+) -> Result<Frame, ReadError> {
+    let length = timeout(IDLE_TIMEOUT, stream.read_u32()).await.map_err(|_| ReadError::Closed)??;
+    let length = usize::try_from(length).map_err(|_| ReadError::TooLong)?;
+    if length > MESSAGE_MAX {
+        return Err(ReadError::TooLong);
+    }
+    timeout(FRAME_TIMEOUT, read_bytes(stream, length, room)).await.map_err(|_| ReadError::Closed)?
+}
+
+async fn read_bytes<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    length: usize,
+    room: &Arc<Semaphore>,
+) -> Result<Frame, ReadError> {
+    let mut frame = Frame { bytes: Vec::new(), room: Vec::new() };
+    while frame.bytes.len() < length {
+        let start = frame.bytes.len();
+        let step = READ_STEP.min(length - start);
+        let permits = u32::try_from(step).map_err(|_| ReadError::NoRoom)?;
+        let taken = Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| ReadError::NoRoom)?;
+        frame.room.push(taken);
+        frame.bytes.reserve_exact(step);
+        frame.bytes.resize(start + step, 0);
+        stream.read_exact(&mut frame.bytes[start..]).await?;
+    }
+    Ok(frame)
+}
+
+/// Writes one frame, in writes of at most [`WRITE_MAX`] bytes.
+pub async fn write_frame<S: AsyncWrite + Unpin>(stream: &mut S, message: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(message.len()).map_err(io::Error::other)?;
+    let frame = [&length.to_be_bytes(), message].concat();
+    let write = async {
+        for chunk in frame.chunks(WRITE_MAX) {
+            stream.write_all(chunk).await?;
+        }
+        stream.flush().await
+    };
+    timeout(FRAME_TIMEOUT, write).await?
+}
+
+/// Writes a last frame and closes. What the other end still sends is read and dropped for a moment, since closing
+/// over unread bytes would take the answer away from it.
+pub async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, message: &[u8]) {
+    let goodbye = async {
+        write_frame(&mut stream, message).await?;
+        stream.shutdown().await?;
+        copy(&mut stream.take(MESSAGE_MAX as u64), &mut sink()).await
+    };
+    // Nothing is left to do for a connection that fails while it is being closed.
+    let _: Result<io::Result<u64>, _> = timeout(FAREWELL_TIMEOUT, goodbye).await;
+}
