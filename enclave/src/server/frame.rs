@@ -92,3 +92,54 @@ pub async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, message:
     // Nothing is left to do for a connection that fails while it is being closed.
     let _: Result<io::Result<u64>, _> = timeout(FAREWELL_TIMEOUT, goodbye).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// Takes all that is written, and remembers how.
+    #[derive(Default)]
+    struct Writes(Vec<Vec<u8>>);
+
+    impl AsyncWrite for Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(bytes.to_vec());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn no_write_is_larger_than_a_vsock_device_takes() {
+        let (mut writes, message) = (Writes::default(), vec![7; 3 * WRITE_MAX]);
+        write_frame(&mut writes, &message).await.unwrap();
+        assert_eq!(writes.0.iter().map(Vec::len).max(), Some(WRITE_MAX));
+        let written = writes.0.concat();
+        assert_eq!((&written[..4], &written[4..]), (&(3 * WRITE_MAX as u32).to_be_bytes()[..], &message[..]));
+    }
+
+    #[tokio::test]
+    async fn a_frame_comes_back_as_it_was_written_and_counts_until_it_is_dropped() {
+        let (mut near, mut far) = tokio::io::duplex(4 * READ_STEP);
+        let (room, message) = (Arc::new(Semaphore::new(MESSAGE_MAX)), vec![7; READ_STEP + 5]);
+        write_frame(&mut near, &message).await.unwrap();
+        let frame = read_frame(&mut far, &room).await.ok().unwrap();
+        assert_eq!(frame.bytes, message);
+        assert_eq!(room.available_permits(), MESSAGE_MAX - message.len());
+        drop(frame);
+        assert_eq!(room.available_permits(), MESSAGE_MAX);
+    }
+}

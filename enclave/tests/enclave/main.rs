@@ -1,0 +1,8 @@
+//! The enclave's service as its hosts meet it: elections, attestation, and the listener.
+
+mod attestation;
+mod cluster;
+mod elections;
+mod hostile;
+mod listener;
+mod module;
