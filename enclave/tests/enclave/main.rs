@@ -1,4 +1,5 @@
 //! The enclave's service as its hosts meet it: elections, attestation, and the listener.
+#![allow(clippy::unwrap_used)]
 
 mod attestation;
 mod cluster;
