@@ -2,3 +2,5 @@
 
 pub mod core;
 pub mod simulated;
+pub mod limits;
+pub mod transport;

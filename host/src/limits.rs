@@ -1,0 +1,65 @@
+//! Every bound of the untrusted side, with its reason. What bounds the wire itself is in
+//! [`nitro_elect_protocol::limits`].
+//!
+//! The relations that code relies on are asserted at compile time at the end.
+
+use nitro_elect_protocol::limits::{MESSAGE_MAX, VOTERS_MAX};
+use std::time::Duration;
+
+/// Largest single write, in bytes: virtual sockets of some hypervisors lose larger ones without a word.
+pub const WRITE_CHUNK: usize = 16 << 10;
+/// Largest growth of a frame's buffer at a time, in bytes: a length header alone never allocates more.
+pub const READ_CHUNK: usize = 16 << 10;
+
+/// How long a frame may take from its first byte to its last, in either direction: 1 MiB in 5 s is under 2 Mbit/s.
+pub const FRAME_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a dial may take: name, connection, TLS and the greeting.
+pub const DIAL_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a stranger may take to authenticate: a slow one is nobody that an election could count on.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
+/// Largest answer line of a hybrid-vsock handshake, in bytes: `OK `, a port of ten digits, a line feed.
+pub const HYBRID_ANSWER_MAX: usize = 32;
+/// Name lookups in flight: each holds a thread for as long as the system's resolver hangs.
+pub const LOOKUPS_MAX: usize = 16;
+/// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with its final zero.
+pub const UNIX_PATH_MAX: usize = 107;
+
+/// Connections of strangers held at once while they authenticate; a further one pushes out another.
+pub const STRANGERS_MAX: usize = 128;
+/// The same from one IP address: whole clusters live behind one on a developer's machine.
+pub const STRANGERS_PER_IP_MAX: usize = 48;
+/// A connection silent in both directions for this long is closed: heartbeats flow several times a second.
+pub const PEER_SILENCE: Duration = Duration::from_secs(5);
+/// Sent bytes unacknowledged for this long end a connection: its peer is behind a black hole.
+pub const PEER_UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// Frames waiting to be sent to one peer: seconds of gossip, beyond which it is stale anyway.
+pub const SEND_QUEUE_FRAMES: usize = 1024;
+/// Bytes waiting to be sent to one peer: two of the largest frames.
+pub const SEND_QUEUE_BYTES: usize = 2 * MESSAGE_MAX;
+/// Frames a second read from one peer; a healthy one sends a few dozen.
+pub const PEER_FRAMES_PER_SECOND: u32 = 2000;
+/// Frames read from one peer before that rate applies: an election's burst.
+pub const PEER_FRAMES_BURST: u32 = 500;
+/// Received bytes of one peer that wait for the node at once: two of the largest frames.
+pub const PEER_INBOX_BYTES: usize = 2 * MESSAGE_MAX;
+/// Received bytes of all peers that wait for the node at once.
+pub const INBOX_BYTES: usize = 64 << 20;
+/// Events that wait for the node at once.
+pub const EVENTS_WAITING: usize = 4096;
+/// Addresses and peers that a node dials: every voter, the listed observers, and what people typed.
+pub const DIALS_MAX: usize = VOTERS_MAX + nitro_elect_protocol::limits::OBSERVERS_MAX;
+/// The wait before the first redial, as a part of the longest wait.
+pub const REDIAL_FIRST_PART: u32 = 20;
+/// The longest wait between dials of a peer that is no voter.
+pub const REDIAL_OTHERS_MAX: Duration = Duration::from_secs(30);
+/// The pause after a failed `accept`: out of descriptors, closing some takes a moment.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Log lines a second about refused strangers; the counters know of all.
+pub const REFUSAL_LINES_PER_SECOND: u32 = 5;
+
+const _: () = {
+    assert!(SEND_QUEUE_BYTES >= MESSAGE_MAX && PEER_INBOX_BYTES >= MESSAGE_MAX);
+    assert!(INBOX_BYTES >= PEER_INBOX_BYTES);
+    assert!(STRANGERS_PER_IP_MAX < STRANGERS_MAX);
+    assert!(WRITE_CHUNK <= 16 << 10);
+};

@@ -1,0 +1,11 @@
+//! Everything that moves bytes: frames, endpoints, TLS with node keys, and the network of links between nodes.
+//!
+//! Nothing here knows what a frame means. Whatever arrives is bounded before it is stored and authenticated before
+//! it is handed on; a sender never waits for a slow peer, a slow peer never holds up another.
+
+pub mod connect;
+pub mod endpoint;
+pub mod frame;
+pub mod listen;
+pub mod stream;
+pub mod tls;
