@@ -155,9 +155,7 @@ impl FromStr for Endpoint {
             Some(("tls", rest)) => rest.parse().map(Endpoint::Tls),
             Some(("vsock", rest)) => parse_vsock(rest, text),
             Some(("unix", rest)) => parse_unix(rest, text),
-            Some((scheme, _)) => {
-                Err(ParseEndpointError::Scheme { scheme: scheme.into(), text: text.into() })
-            }
+            Some((scheme, _)) => Err(ParseEndpointError::Scheme { scheme: scheme.into(), text: text.into() }),
         }
     }
 }
@@ -298,7 +296,10 @@ mod tests {
             assert!(matches!(parse(&format!("{host}:80")), Err(ParseEndpointError::Host { .. })), "{host}");
         }
         for cid in ["", "x", "4294967295", "4294967296"] {
-            assert!(matches!(parse(&format!("vsock://{cid}:1")), Err(ParseEndpointError::Cid { .. })), "{cid}");
+            assert!(
+                matches!(parse(&format!("vsock://{cid}:1")), Err(ParseEndpointError::Cid { .. })),
+                "{cid}"
+            );
         }
         assert!(matches!(parse("vsock://3"), Err(ParseEndpointError::NoPort { .. })));
         for unix in ["unix://", "unix://a?b", "unix://a?port", &format!("unix:///{}", "x".repeat(107))] {

@@ -121,7 +121,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// One read towards the header.
     async fn fill_header(&mut self) -> Result<(), FrameError> {
-        match self.stream.read(&mut self.header[self.header_len..]).await? {
+        match or_end(self.stream.read(&mut self.header[self.header_len..]).await)? {
             0 => Err(self.ended()),
             read => {
                 self.header_len += read;
@@ -134,7 +134,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     async fn fill_body(&mut self, len: usize) -> Result<(), FrameError> {
         let room = (len - self.body.len()).min(READ_CHUNK);
         self.body.reserve(room);
-        match (&mut self.stream).take(room as u64).read_buf(&mut self.body).await? {
+        match or_end((&mut self.stream).take(room as u64).read_buf(&mut self.body).await)? {
             0 => Err(self.ended()),
             _ => Ok(()),
         }
@@ -145,6 +145,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             0 => FrameError::Closed,
             got => FrameError::HalfFrame { got },
         }
+    }
+}
+
+/// A TLS stream whose peer died without a farewell reports that; the frames' own lengths tell what is missing.
+fn or_end(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        other => other,
     }
 }
 

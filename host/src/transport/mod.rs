@@ -6,6 +6,8 @@
 pub mod connect;
 pub mod endpoint;
 pub mod frame;
+pub mod links;
 pub mod listen;
+pub mod socket;
 pub mod stream;
 pub mod tls;

@@ -227,7 +227,10 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
 });
 
 /// Runs a handshake against its deadline and names its error.
-async fn within<T>(deadline: Duration, handshake: impl Future<Output = io::Result<T>>) -> Result<T, TlsError> {
+async fn within<T>(
+    deadline: Duration,
+    handshake: impl Future<Output = io::Result<T>>,
+) -> Result<T, TlsError> {
     let shaken = tokio::time::timeout(deadline, handshake).await;
     shaken.map_err(|_| TlsError::Deadline { waited: deadline })?.map_err(named)
 }
@@ -236,15 +239,17 @@ async fn within<T>(deadline: Duration, handshake: impl Future<Output = io::Resul
 fn named(error: io::Error) -> TlsError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         None => TlsError::Io(error),
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
-            match cause.downcast_ref::<WrongKey>() {
-                Some(WrongKey { expected, shown }) => TlsError::WrongKey { expected: *expected, shown: *shown },
-                None => TlsError::NotANodeKey,
-            }
-        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => match cause
+            .downcast_ref::<WrongKey>(
+        ) {
+            Some(WrongKey { expected, shown }) => TlsError::WrongKey { expected: *expected, shown: *shown },
+            None => TlsError::NotANodeKey,
+        },
         Some(rustls::Error::InvalidCertificate(CertificateError::BadEncoding)) => TlsError::NotANodeKey,
         Some(rustls::Error::NoApplicationProtocol)
-        | Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => TlsError::OtherService,
+        | Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+            TlsError::OtherService
+        }
         Some(other) => TlsError::Handshake(other.clone()),
     }
 }

@@ -18,10 +18,8 @@ async fn frames_of_every_size_up_to_the_cap_arrive_as_they_were_sent() {
     for len in [1, 2, WRITE_CHUNK - HEADER, WRITE_CHUNK, WRITE_CHUNK + 1, max] {
         let (mut ours, mut reader) = pair();
         let frame: Vec<u8> = (0..len).map(|at| at as u8).collect();
-        let (wrote, read) = tokio::join!(
-            write_frame(&mut ours, &frame, max, LATE.frame),
-            reader.read(max, LATE)
-        );
+        let (wrote, read) =
+            tokio::join!(write_frame(&mut ours, &frame, max, LATE.frame), reader.read(max, LATE));
         wrote.unwrap();
         assert_eq!(read.unwrap(), frame);
     }

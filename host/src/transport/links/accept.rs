@@ -1,0 +1,99 @@
+//! Letting peers in: from an accepted connection to a link or a refusal, within one deadline.
+
+use super::admission::Unwelcome;
+use super::event::RefusedReason;
+use super::greeting::{GREETING_MAX, Greeting};
+use super::shared::{NewLink, Shared, lock, roll};
+use super::strangers::Ticket;
+use super::table::Direction;
+use crate::limits::ACCEPT_PAUSE;
+use crate::transport::frame::write_frame;
+use crate::transport::socket;
+use crate::transport::stream::Stream;
+use crate::transport::tls::{Service, TlsServer};
+use nitro_elect_protocol::ids::NodeId;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Accepts connections for as long as the links live.
+pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+    let server = TlsServer::new(Service::Peer, &shared.identity);
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => take_in(&shared, &server, stream, address),
+            Err(error) => {
+                shared.counters.accept_failed.up();
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Gives a new connection its place among the strangers, at the cost of another one if need be.
+fn take_in(shared: &Arc<Shared>, server: &TlsServer, stream: TcpStream, address: SocketAddr) {
+    shared.counters.strangers.up();
+    let mut strangers = lock(&shared.strangers);
+    if let Some(pushed_out) = strangers.make_room(address.ip(), roll()) {
+        pushed_out.abort();
+        shared.counters.strangers_pushed_out.up();
+    }
+    strangers.enter(address.ip(), |ticket| {
+        shared.spawn(meet(shared.clone(), server.clone(), stream, address, ticket))
+    });
+}
+
+/// A connection from its first byte to its end.
+async fn meet(
+    shared: Arc<Shared>,
+    server: TlsServer,
+    stream: TcpStream,
+    address: SocketAddr,
+    ticket: Ticket,
+) {
+    let deadline = shared.bounds.handshake_deadline;
+    let met = tokio::time::timeout(deadline, shake_hands(&shared, &server, stream)).await;
+    if !lock(&shared.strangers).leave(ticket) {
+        return; // pushed out at this very moment
+    }
+    match met.unwrap_or(Err((None, RefusedReason::TooSlow))) {
+        Ok((peer, stream)) => {
+            let queue = shared.new_queue();
+            let direction = Direction::Accepted;
+            shared.run_link(NewLink { peer, direction, address, stream, queue }).await;
+        }
+        Err((key, reason)) => shared.refused(address, key, reason),
+    }
+}
+
+/// Learns who the other side is and tells it whether it may stay.
+async fn shake_hands(
+    shared: &Shared,
+    server: &TlsServer,
+    stream: TcpStream,
+) -> Result<(NodeId, Stream), (Option<NodeId>, RefusedReason)> {
+    let left = |_| (None, RefusedReason::Left);
+    socket::prepare(&stream, shared.bounds.unacknowledged).map_err(left)?;
+    let deadline = shared.bounds.handshake_deadline;
+    let shaken = server.accept(stream, deadline).await;
+    let (mut stream, key) = shaken.map_err(|error| (None, error.into()))?;
+    let judged = shared.judge(&key);
+    let greeting = greeting_for(judged.err());
+    let greeted = write_frame(&mut stream, &greeting.encode(), GREETING_MAX, deadline).await;
+    match judged {
+        Ok(_) => {
+            greeted.map_err(|_| (Some(key), RefusedReason::Left))?;
+            Ok((key, Box::new(stream)))
+        }
+        Err(unwelcome) => {
+            let _gone_already = stream.shutdown().await;
+            Err((Some(key), RefusedReason::Unwelcome(unwelcome)))
+        }
+    }
+}
+
+fn greeting_for(refusal: Option<Unwelcome>) -> Greeting {
+    refusal.map_or(Greeting::Welcome, Greeting::Unwelcome)
+}
