@@ -127,12 +127,14 @@ impl State {
     fn batch(&mut self) -> Vec<Vec<u8>> {
         let mut batch = Vec::new();
         let mut room = WRITE_CHUNK;
-        let fits = |frame: &Vec<u8>, room| frame.len() + HEADER <= room;
-        while self.frames.front().is_some_and(|next| batch.is_empty() || fits(next, room)) {
-            let frame = self.frames.pop_front().unwrap_or_default();
-            room = room.saturating_sub(frame.len() + HEADER);
+        while let Some(frame) = self.frames.front() {
+            let taken = frame.len() + HEADER;
+            if !batch.is_empty() && taken > room {
+                break;
+            }
+            room = room.saturating_sub(taken);
             self.bytes -= frame.len();
-            batch.push(frame);
+            batch.extend(self.frames.pop_front());
         }
         batch
     }
