@@ -4,10 +4,13 @@
 //! it is handed on; a sender never waits for a slow peer, a slow peer never holds up another.
 
 pub mod connect;
+pub mod counters;
 pub mod endpoint;
 pub mod frame;
 pub mod links;
 pub mod listen;
+pub mod rate;
 pub mod socket;
+pub mod strangers;
 pub mod stream;
 pub mod tls;

@@ -2,9 +2,9 @@
 
 use super::event::{DownReason, LinkEvent, Room};
 use super::queue::{Next, SendQueue};
-use super::rate::Rate;
 use super::shared::{Shared, lock};
 use crate::transport::frame::{Deadlines, FrameError, FrameReader, append_frame, write_bytes};
+use crate::transport::rate::Rate;
 use crate::transport::stream::Stream;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::limits::MESSAGE_MAX;

@@ -16,12 +16,10 @@
 pub mod admission;
 pub mod backoff;
 pub mod config;
-pub mod counters;
+pub mod counts;
 pub mod event;
 pub mod greeting;
 pub mod queue;
-pub mod rate;
-pub mod strangers;
 pub mod table;
 
 mod accept;
@@ -33,7 +31,7 @@ mod tests;
 
 pub use admission::{Admission, Others, Unwelcome};
 pub use config::{Bounds, Class, LinksConfig, Peer};
-pub use counters::Counters;
+pub use counts::Counters;
 pub use dial::TooManyPeers;
 pub use event::{DownReason, LinkEvent, RefusedReason, Room};
 

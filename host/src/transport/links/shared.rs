@@ -7,14 +7,14 @@
 use super::admission::{Admission, Others, Unwelcome};
 use super::config::{Bounds, Class, LinksConfig};
 use super::connection;
-use super::counters::Counters;
+use super::counts::Counters;
 use super::dial::Targets;
 use super::event::{DownReason, LinkEvent, RefusedReason};
 use super::queue::SendQueue;
-use super::rate::Rate;
-use super::strangers::Strangers;
 use super::table::{Change, ConnectionId, Direction, Live, Table};
 use crate::limits::REFUSAL_LINES_PER_SECOND;
+use crate::transport::rate::Rate;
+use crate::transport::strangers::Strangers;
 use crate::transport::stream::Stream;
 use crate::transport::tls::TlsIdentity;
 use nitro_elect_protocol::ids::NodeId;

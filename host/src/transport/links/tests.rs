@@ -5,6 +5,7 @@ mod peers;
 
 use super::*;
 use crate::transport::connect::connect_tcp;
+use crate::transport::counters::Counter;
 use crate::transport::frame::{Deadlines, FrameError, FrameReader, write_frame};
 use crate::transport::stream::Stream;
 use crate::transport::tls::{ExpectedKey, Service, TlsClient, TlsIdentity, TlsServer};
@@ -118,7 +119,7 @@ impl Node {
     }
 
     /// Waits until a counter has reached a number.
-    async fn counted(&self, counter: impl Fn(&Counters) -> &counters::Counter, number: u64) {
+    async fn counted(&self, counter: impl Fn(&Counters) -> &Counter, number: u64) {
         let reached = async {
             while counter(self.links.counters()).get() < number {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,59 +1,6 @@
-//! What the links count. Each counter only rises; [`Counters::snapshot`] is what `/metrics` shows.
+//! What the links count.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// One number that only rises.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// One more.
-    pub fn up(&self) {
-        self.add(1);
-    }
-
-    /// So many more.
-    pub fn add(&self, more: usize) {
-        self.0.fetch_add(more as u64, Ordering::Relaxed);
-    }
-
-    /// The number now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A counter's name, meaning and number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// The name, in snake case.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// The number.
-    pub value: u64,
-}
-
-/// Defines a struct of counters whose documentation and help texts are the same.
-#[macro_export]
-macro_rules! counters {
-    ($(#[$doc:meta])* $name:ident { $($counter:ident: $help:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Default)]
-        pub struct $name {
-            $(#[doc = $help] pub $counter: $crate::transport::links::counters::Counter,)*
-        }
-
-        impl $name {
-            /// All counters as they are now.
-            pub fn snapshot(&self) -> Vec<$crate::transport::links::counters::Count> {
-                vec![$($crate::transport::links::counters::Count {
-                    name: stringify!($counter), help: $help, value: self.$counter.get(),
-                },)*]
-            }
-        }
-    };
-}
+use crate::transport::counters::counters;
 
 counters!(
     /// What the links did, and every reason for which something was dropped.
@@ -92,22 +39,3 @@ counters!(
         events_skipped: "Reports of refused connections that the node was too busy to take.",
     }
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_snapshot_names_and_explains_every_counter() {
-        let counters = Counters::default();
-        counters.frames_sent.up();
-        counters.accept_failed.add(3);
-        let snapshot = counters.snapshot();
-        let value = |name| snapshot.iter().find(|count| count.name == name).map(|count| count.value);
-        assert_eq!(
-            (value("frames_sent"), value("accept_failed"), value("dials")),
-            (Some(1), Some(3), Some(0))
-        );
-        assert!(snapshot.iter().all(|count| count.help.ends_with('.')));
-    }
-}
