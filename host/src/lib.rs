@@ -2,5 +2,6 @@
 
 pub mod core;
 pub mod simulated;
+pub mod enclave_client;
 pub mod limits;
 pub mod transport;

@@ -57,6 +57,11 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Log lines a second about refused strangers; the counters know of all.
 pub const REFUSAL_LINES_PER_SECOND: u32 = 5;
 
+/// Connections that a node keeps to one enclave: an election, an attestation, a question, one to spare.
+pub const ENCLAVE_CONNECTIONS: usize = 4;
+/// How long a connection to an enclave may take to open.
+pub const ENCLAVE_CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+
 const _: () = {
     assert!(SEND_QUEUE_BYTES >= MESSAGE_MAX && PEER_INBOX_BYTES >= MESSAGE_MAX);
     assert!(INBOX_BYTES >= PEER_INBOX_BYTES);
