@@ -10,7 +10,7 @@ pub mod frame;
 pub mod links;
 pub mod listen;
 pub mod rate;
+pub mod seats;
 pub mod socket;
-pub mod strangers;
 pub mod stream;
 pub mod tls;

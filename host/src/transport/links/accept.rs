@@ -3,16 +3,16 @@
 use super::admission::Unwelcome;
 use super::event::RefusedReason;
 use super::greeting::{GREETING_MAX, Greeting};
-use super::shared::{NewLink, Shared, lock, roll};
+use super::shared::{NewLink, Shared};
 use super::table::Direction;
 use crate::limits::ACCEPT_PAUSE;
 use crate::transport::frame::write_frame;
+use crate::transport::seats::{Seat, neighbourhood};
 use crate::transport::socket;
-use crate::transport::strangers::Ticket;
 use crate::transport::stream::Stream;
 use crate::transport::tls::{Service, TlsServer};
 use nitro_elect_protocol::ids::NodeId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,17 +32,14 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-/// Gives a new connection its place among the strangers, at the cost of another one if need be.
+/// Gives a new connection a seat among the strangers, at the cost of another one if need be.
 fn take_in(shared: &Arc<Shared>, server: &TlsServer, stream: TcpStream, address: SocketAddr) {
     shared.counters.strangers.up();
-    let mut strangers = lock(&shared.strangers);
-    if let Some(pushed_out) = strangers.make_room(address.ip(), roll()) {
-        pushed_out.abort();
+    let (seat, pushed_out) = shared.strangers.take(neighbourhood(address.ip()));
+    if pushed_out {
         shared.counters.strangers_pushed_out.up();
     }
-    strangers.enter(address.ip(), |ticket| {
-        shared.spawn(meet(shared.clone(), server.clone(), stream, address, ticket))
-    });
+    shared.spawn(meet(shared.clone(), server.clone(), stream, address, seat));
 }
 
 /// A connection from its first byte to its end.
@@ -51,13 +48,14 @@ async fn meet(
     server: TlsServer,
     stream: TcpStream,
     address: SocketAddr,
-    ticket: Ticket,
+    mut seat: Seat<IpAddr>,
 ) {
     let deadline = shared.bounds.handshake_deadline;
-    let met = tokio::time::timeout(deadline, shake_hands(&shared, &server, stream)).await;
-    if !lock(&shared.strangers).leave(ticket) {
-        return; // pushed out at this very moment
-    }
+    let met = tokio::select! {
+        met = tokio::time::timeout(deadline, shake_hands(&shared, &server, stream)) => met,
+        () = seat.lost() => return,
+    };
+    drop(seat);
     match met.unwrap_or(Err((None, RefusedReason::TooSlow))) {
         Ok((peer, stream)) => {
             let queue = shared.new_queue();

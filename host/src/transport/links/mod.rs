@@ -50,7 +50,7 @@ use tokio::task::AbortHandle;
 /// The links of one node. Dropping them ends every connection at once; [`Links::close`] does so politely.
 pub struct Links {
     shared: Arc<Shared>,
-    accepting: AbortHandle,
+    accepting: Option<AbortHandle>,
     address: SocketAddr,
 }
 
@@ -132,7 +132,7 @@ impl Links {
     ///
     /// The events must still be received meanwhile, or their receiver dropped.
     pub async fn close(self, deadline: Duration) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(AbortHandle::abort);
         self.shared.begin_closing();
         let mut tasks = self.shared.take_tasks();
         let all = async { while tasks.join_next().await.is_some() {} };

@@ -14,11 +14,11 @@ use super::queue::SendQueue;
 use super::table::{Change, ConnectionId, Direction, Live, Table};
 use crate::limits::REFUSAL_LINES_PER_SECOND;
 use crate::transport::rate::Rate;
-use crate::transport::strangers::Strangers;
+use crate::transport::seats::Seats;
 use crate::transport::stream::Stream;
 use crate::transport::tls::TlsIdentity;
 use nitro_elect_protocol::ids::NodeId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub struct Shared {
     /// Bytes of frames that may wait for the node.
     pub inbox: Arc<Semaphore>,
     pub events: mpsc::Sender<LinkEvent>,
-    pub strangers: Mutex<Strangers<AbortHandle>>,
+    /// Connections that have not authenticated yet, by IP address.
+    pub strangers: Arc<Seats<IpAddr>>,
     pub targets: Mutex<Targets>,
     admission: Mutex<Admission>,
     table: Mutex<Table>,
@@ -61,16 +62,6 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A random number for jitter and for whom to push out: nothing that must be secret.
-pub fn roll() -> u64 {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut bytes = [0; 8];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => 0,
-    }
-}
-
 impl Shared {
     pub fn new(config: LinksConfig, events: mpsc::Sender<LinkEvent>) -> Self {
         let bounds = config.bounds;
@@ -81,7 +72,7 @@ impl Shared {
             counters: Counters::default(),
             inbox: Arc::new(Semaphore::new(bounds.inbox_bytes)),
             events,
-            strangers: Mutex::new(Strangers::new(bounds.strangers, bounds.strangers_per_ip)),
+            strangers: Seats::new(bounds.strangers, bounds.strangers_per_ip),
             targets: Mutex::default(),
             admission: Mutex::new(config.admission),
             table: Mutex::default(),
@@ -93,15 +84,13 @@ impl Shared {
         }
     }
 
-    /// Starts a task that ends with the links; once they have ended, it ends before it begins.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        match lock(&self.tasks).as_mut() {
-            Some(tasks) => {
-                while tasks.try_join_next().is_some() {}
-                tasks.spawn(task)
-            }
-            None => JoinSet::new().spawn(task),
-        }
+    /// Starts a task that ends with the links; none begins once they have ended.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        let mut tasks = lock(&self.tasks);
+        tasks.as_mut().map(|tasks| {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task)
+        })
     }
 
     /// Takes all tasks, to wait for them or to end them. No more can begin.
@@ -118,7 +107,7 @@ impl Shared {
     pub fn begin_closing(&self) {
         self.closing.store(true, Ordering::Release);
         lock(&self.targets).clear();
-        lock(&self.strangers).clear().for_each(|stranger| stranger.abort());
+        self.strangers.clear();
         lock(&self.table).connections().for_each(|(_, live)| live.queue.flush_and_end());
     }
 
