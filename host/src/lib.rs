@@ -4,4 +4,5 @@ pub mod core;
 pub mod simulated;
 pub mod enclave_client;
 pub mod limits;
+pub mod proxy;
 pub mod transport;

@@ -3,7 +3,9 @@
 //!
 //! The relations that code relies on are asserted at compile time at the end.
 
-use nitro_elect_protocol::limits::{MESSAGE_MAX, VOTERS_MAX};
+use nitro_elect_protocol::limits::{
+    ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, OBSERVERS_MAX, UNAUTHENTICATED_MESSAGE_MAX, VOTERS_MAX,
+};
 use std::time::Duration;
 
 /// Largest single write, in bytes: virtual sockets of some hypervisors lose larger ones without a word.
@@ -47,7 +49,7 @@ pub const INBOX_BYTES: usize = 64 << 20;
 /// Events that wait for the node at once.
 pub const EVENTS_WAITING: usize = 4096;
 /// Addresses and peers that a node dials: every voter, the listed observers, and what people typed.
-pub const DIALS_MAX: usize = VOTERS_MAX + nitro_elect_protocol::limits::OBSERVERS_MAX;
+pub const DIALS_MAX: usize = VOTERS_MAX + OBSERVERS_MAX;
 /// The wait before the first redial, as a part of the longest wait.
 pub const REDIAL_FIRST_PART: u32 = 20;
 /// The longest wait between dials of a peer that is no voter.
@@ -62,7 +64,41 @@ pub const ENCLAVE_CONNECTIONS: usize = 4;
 /// How long a connection to an enclave may take to open.
 pub const ENCLAVE_CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
+/// How long an enclave may take to answer: a tally takes milliseconds, its security module a few more.
+pub const ENCLAVE_ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Connections at a proxy that nobody vouches for, waiting to authenticate or, on a plain port, for a request.
+pub const PROXY_STRANGERS_MAX: usize = 128;
+/// The same from one IP address or virtual machine: all nodes of a developer's machine share one.
+pub const PROXY_STRANGERS_PER_ORIGIN_MAX: usize = 96;
+/// Connections of one admitted key: what a node keeps to an enclave, and as many again while it restarts.
+pub const PROXY_CONNECTIONS_PER_KEY: usize = 2 * ENCLAVE_CONNECTIONS;
+/// How long an admitted client may pause between requests: a healthy cluster asks its enclave nothing for weeks.
+pub const PROXY_IDLE: Duration = Duration::from_secs(600);
+/// How long a client on a plain port may.
+pub const PROXY_PLAIN_IDLE: Duration = Duration::from_secs(60);
+/// Requests longer than this count as large: all but elections of many voters are shorter.
+pub const PROXY_LARGE_REQUEST: usize = UNAUTHENTICATED_MESSAGE_MAX;
+/// Large requests held at once for all clients of a plain port; of each admitted key, one is.
+pub const PROXY_LARGE_REQUESTS_MAX: usize = 16;
+/// Requests of a proxy at its enclave at once; the enclave serves eight times as many connections.
+pub const PROXY_TURNS: usize = 8;
+/// Requests that wait for a turn at the enclave: every voter's, several times.
+pub const PROXY_WAITING_MAX: usize = 4 * VOTERS_MAX;
+/// How long a request waits for its turn before the answer is that the enclave is busy.
+pub const PROXY_TURN_DEADLINE: Duration = Duration::from_secs(2);
+/// How often a proxy asks its enclave how it does.
+pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a proxy fetches the attestation document anew; the enclave renews it every 10 minutes.
+pub const PROXY_DOCUMENT_INTERVAL: Duration = Duration::from_secs(60);
+/// The wait before a proxy tries an enclave again that is away.
+pub const PROXY_RETRY: Duration = Duration::from_millis(200);
+/// How long a connection that is being refused may take to read why.
+pub const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
+
 const _: () = {
+    assert!(PROXY_TURNS < ENCLAVE_CONNECTIONS_MAX);
+    assert!(PROXY_STRANGERS_PER_ORIGIN_MAX < PROXY_STRANGERS_MAX);
     assert!(SEND_QUEUE_BYTES >= MESSAGE_MAX && PEER_INBOX_BYTES >= MESSAGE_MAX);
     assert!(INBOX_BYTES >= PEER_INBOX_BYTES);
     assert!(STRANGERS_PER_IP_MAX < STRANGERS_MAX);

@@ -93,7 +93,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.header_len > 0
     }
 
-    /// The next frame's content, of 1 to `max` bytes.
+    /// The next frame's content, of 1 to `max` bytes. One that is [`FrameError::TooLong`] may still be read with a
+    /// larger cap, within the same deadline.
     pub async fn read(&mut self, max: usize, deadlines: Deadlines) -> Result<Vec<u8>, FrameError> {
         if !self.is_within_frame() {
             let first = Instant::now() + deadlines.idle;
