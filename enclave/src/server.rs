@@ -18,6 +18,7 @@ use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::limits::{ENCLAVE_CONNECTIONS_MAX, ENCLAVE_IN_FLIGHT_MAX};
 use nitro_elect_protocol::peer::seal_envelope;
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -39,10 +40,14 @@ pub async fn serve<L: Accept, A: Attestor + 'static>(listener: L, service: Arc<S
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let mut tasks = JoinSet::new();
     loop {
-        let Ok(stream) = listener.accept().await else {
-            // Most likely out of descriptors: some will be free again.
-            sleep(ACCEPT_PAUSE).await;
-            continue;
+        let stream = match listener.accept().await {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+            Err(_) => {
+                // Most likely out of descriptors: some will be free again.
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         while tasks.try_join_next().is_some() {}
         if let Ok(place) = Arc::clone(&connections).try_acquire_owned() {

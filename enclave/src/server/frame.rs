@@ -87,7 +87,7 @@ pub async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, message:
     let goodbye = async {
         write_frame(&mut stream, message).await?;
         stream.shutdown().await?;
-        copy(&mut stream.take(MESSAGE_MAX as u64), &mut sink()).await
+        copy(&mut stream.take((size_of::<u32>() + MESSAGE_MAX) as u64), &mut sink()).await
     };
     // Nothing is left to do for a connection that fails while it is being closed.
     let _: Result<io::Result<u64>, _> = timeout(FAREWELL_TIMEOUT, goodbye).await;

@@ -9,7 +9,8 @@ use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::{CertificateDigest, ClusterId, ElectorateDigest, EnclaveId};
 use nitro_elect_protocol::ids::{Generation, NodeId, Signature, Term};
-use nitro_elect_protocol::limits::{EVIDENCE_MAX, TERM_MAX};
+use nitro_elect_protocol::limits::{EVIDENCE_MAX, MESSAGE_MAX, TERM_MAX};
+use nitro_elect_protocol::peer::seal_envelope;
 use nitro_elect_protocol::policy::{Policy, Rule};
 use nitro_elect_protocol::seal::SealedView;
 use nitro_elect_protocol::statement::{Signed, signing_input};
@@ -278,11 +279,16 @@ fn requests_that_no_views_could_make_right_are_refused_by_name() {
 }
 
 #[test]
-fn the_highest_term_can_be_certified_and_the_largest_electorate_served() {
+fn the_largest_election_of_all_makes_a_certificate_that_can_be_read_and_sent() {
     let (service, cluster) = (service(), Cluster::new(128, 42));
-    let request = cluster.request(TERM_MAX, cluster.views(TERM_MAX, 0..128));
-    let (certificate, _) = elected(&service, request);
-    assert_eq!((certificate.term, certificate.signers.len()), (Term(TERM_MAX), 128));
+    let mut views = cluster.views(TERM_MAX, 0..128);
+    views.resize(VIEWS_MAX, SealedView(vec![7; 48]));
+    let Response::Elected { certificate, evidence } = service.answer(cluster.request(TERM_MAX, views)) else {
+        panic!("not elected")
+    };
+    let read = certificate.peek().unwrap();
+    assert_eq!((read.term, read.signers.len(), read.skipped.len()), (Term(TERM_MAX), 128, 128));
+    assert!(seal_envelope(&Response::Elected { certificate, evidence }).len() < MESSAGE_MAX);
 }
 
 #[test]

@@ -194,6 +194,22 @@ async fn connections_beyond_the_limit_are_told_so_and_a_closed_one_makes_room() 
     assert!(is_health(&ask(&mut host.connect(), &Request::Health).await));
 }
 
+#[tokio::test]
+async fn a_client_that_is_turned_away_while_it_sends_can_read_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, Arc::new(service())));
+    let mut open = Vec::new();
+    for _ in 0..ENCLAVE_CONNECTIONS_MAX {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(is_health(&ask(&mut stream, &Request::Health).await));
+        open.push(stream);
+    }
+    let mut beyond = TcpStream::connect(address).await.unwrap();
+    send(&mut beyond, &vec![0; MESSAGE_MAX]).await;
+    assert_eq!(receive(&mut beyond).await, BUSY);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_connections_is_dropped_and_the_rest_served() {
     let host = Host::start(service());
