@@ -213,3 +213,93 @@ async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     }
     Ok(line)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, UnixListener};
+
+    const LATE: Duration = Duration::from_secs(30);
+    const SOON: Duration = Duration::from_millis(50);
+
+    async fn dial(text: &str, deadline: Duration) -> Result<Stream, ConnectError> {
+        connect(&text.parse().unwrap(), None, deadline).await
+    }
+
+    /// A monitor that answers with these bytes once it was asked for a port, and the result of dialling it.
+    async fn through_monitor(answer: &[u8]) -> (Vec<u8>, Result<Stream, ConnectError>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vm.vsock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let monitor = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; b"CONNECT 5005\n".len()];
+            stream.read_exact(&mut asked).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            asked
+        };
+        let text = format!("unix://{}?port=5005", path.display());
+        tokio::join!(monitor, dial(&text, LATE))
+    }
+
+    #[tokio::test]
+    async fn a_monitor_that_agrees_gives_the_stream_right_after_its_line() {
+        let (asked, stream) = through_monitor(b"OK 1073741824\nfirst bytes").await;
+        assert_eq!(asked, b"CONNECT 5005\n");
+        let mut read = Vec::new();
+        stream.unwrap().read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"first bytes");
+    }
+
+    #[tokio::test]
+    async fn a_monitor_that_does_not_agree_is_quoted() {
+        let endless = [b'1'; 100];
+        for answer in [&b""[..], b"OK", b"OK \n", b"ERR 5005\n", b"OK 12x\n", b"\n", &endless] {
+            let (_, refused) = through_monitor(answer).await;
+            assert!(matches!(refused, Err(ConnectError::Hybrid { port: 5005, .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_where_nobody_listens_refuses() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let unix = format!("unix://{}", path.display());
+        assert!(matches!(dial(&gone.to_string(), LATE).await, Err(ConnectError::Refused { .. })));
+        assert!(matches!(dial(&unix, LATE).await, Err(ConnectError::Refused { .. })));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(matches!(dial(&unix, LATE).await, Err(ConnectError::Refused { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_accepts_and_says_nothing_is_given_up_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vm.vsock");
+        let _silent = UnixListener::bind(&path).unwrap();
+        let late = dial(&format!("unix://{}?port=5005", path.display()), SOON).await;
+        assert!(matches!(late, Err(ConnectError::Deadline { waited: SOON, .. })));
+
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::Tls(silent.local_addr().unwrap().into());
+        let late = connect(&endpoint, Some(&TlsIdentity::throw_away()), SOON).await;
+        assert!(matches!(
+            late,
+            Err(ConnectError::Deadline { .. } | ConnectError::Tls { cause: TlsError::Deadline { .. }, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_and_its_addresses_are_tried_in_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: HostPort =
+            format!("localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+        let (_, reached) = connect_tcp(&address, LATE).await.unwrap();
+        assert_eq!(reached, listener.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn any_context_id_is_for_listening_only() {
+        assert!(matches!(dial("vsock://any:5005", LATE).await, Err(ConnectError::AnyCid { .. })));
+    }
+}

@@ -180,3 +180,107 @@ impl Drop for SocketFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::connect::connect;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const LATE: Duration = Duration::from_secs(30);
+
+    async fn bind(text: &str) -> Result<Listener, BindError> {
+        Listener::bind(&text.parse().unwrap(), Exposure::LoopbackOnly).await
+    }
+
+    async fn assert_carries_bytes(listener: &Listener) -> Origin {
+        let (ours, theirs) = tokio::join!(connect(listener.endpoint(), None, LATE), listener.accept());
+        let ((mut theirs, origin), mut read) = (theirs.unwrap(), [0; 5]);
+        ours.unwrap().write_all(b"hello").await.unwrap();
+        theirs.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"hello");
+        origin
+    }
+
+    #[tokio::test]
+    async fn tcp_on_every_loopback_carries_bytes_and_says_its_port() {
+        for text in ["tcp://127.0.0.1:0", "tcp://[::1]:0", "tcp://localhost:0"] {
+            let listener = match bind(text).await {
+                Err(BindError::Io { .. }) if text.contains("::1") => continue, // a machine without IPv6
+                bound => bound.unwrap(),
+            };
+            assert!(!listener.endpoint().to_string().ends_with(":0"));
+            assert!(matches!(assert_carries_bytes(&listener).await, Origin::Ip(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn plain_tcp_off_loopback_is_refused_unless_asked_for_by_its_name() {
+        for text in ["tcp://0.0.0.0:0", "tcp://[::]:0", "192.0.2.1:5000"] {
+            let refused = bind(text).await;
+            assert!(matches!(refused, Err(BindError::Open { .. })), "{text}: {refused:?}");
+        }
+        let open = Listener::bind(&"tcp://0.0.0.0:0".parse().unwrap(), Exposure::DangerOpen).await;
+        assert!(open.is_ok(), "{open:?}");
+        assert!(bind("tls://0.0.0.0:0").await.is_ok(), "a port that authenticates is not plain");
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let first = bind("tcp://127.0.0.1:0").await.unwrap();
+        let second = bind(&first.endpoint().to_string()).await;
+        match second {
+            Err(BindError::InUse { place }) => assert!(first.endpoint().to_string().ends_with(&place)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_carries_bytes_and_its_file_goes_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = bind(&format!("unix://{}", path.display())).await.unwrap();
+        assert_eq!(assert_carries_bytes(&listener).await, Origin::Unix);
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_of_a_dead_process_is_replaced_and_a_living_ones_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let text = format!("unix://{}", path.display());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "a dead process leaves its socket behind");
+        let listener = bind(&text).await.unwrap();
+        assert!(matches!(bind(&text).await, Err(BindError::InUse { .. })));
+        listener.accept().await.expect("the attempt itself has tried whether anybody lives here");
+        assert_eq!(assert_carries_bytes(&listener).await, Origin::Unix);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("precious");
+        std::fs::write(&path, "text").unwrap();
+        assert!(matches!(bind(&format!("unix://{}", path.display())).await, Err(BindError::InUse { .. })));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_successor_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = bind(&format!("unix://{}", path.display())).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _successor = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(listener);
+        assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_monitors_socket_is_for_connecting_only() {
+        assert!(matches!(bind("unix:///tmp/vm?port=5005").await, Err(BindError::ConnectOnly { .. })));
+    }
+}

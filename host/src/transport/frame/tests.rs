@@ -1,3 +1,5 @@
+//! Framing, and its abuse.
+
 use super::*;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};

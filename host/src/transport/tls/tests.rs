@@ -1,3 +1,5 @@
+//! Handshakes between those who may, and those who may not.
+
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
