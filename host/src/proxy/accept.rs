@@ -69,10 +69,13 @@ impl Shared {
 
     /// Says that somebody was not served, if not too often. The counters know of all.
     pub fn log_refusal(&self, client: &Client, why: &dyn fmt::Display) {
-        let mut lines = self.refusal_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.allows(Instant::now()) {
+        if self.may_log() {
             tracing::warn!(%client, %why, "not served");
         }
+    }
+
+    fn may_log(&self) -> bool {
+        self.refusal_lines.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now())
     }
 }
 
@@ -90,7 +93,9 @@ pub async fn accept(shared: Arc<Shared>, listener: Listener) {
             }
             Err(error) => {
                 shared.counters.accept_failed.up();
-                tracing::warn!(%error, "cannot accept a connection");
+                if shared.may_log() {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

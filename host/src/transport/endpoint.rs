@@ -11,7 +11,6 @@
 //! A host name is kept as a name and resolved at each dial, since addresses change and keys identify.
 
 use crate::limits::UNIX_PATH_MAX;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -170,18 +169,6 @@ impl fmt::Display for Endpoint {
             Endpoint::Unix(path) => write!(out, "unix://{}", path.display()),
             Endpoint::HybridVsock { path, port } => write!(out, "unix://{}?port={port}", path.display()),
         }
-    }
-}
-
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -25,7 +25,9 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             Ok((stream, address)) => take_in(&shared, &server, stream, address),
             Err(error) => {
                 shared.counters.accept_failed.up();
-                tracing::warn!(%error, "cannot accept a connection");
+                if shared.may_log() {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -36,9 +36,9 @@ impl Backoff {
         wait
     }
 
-    /// The longest wait at once, for a dial that will not go better soon.
-    pub fn give_up(&mut self) {
-        self.next = self.longest;
+    /// Waits as long as for anybody next time: only a person can change what makes this dial fail.
+    pub fn despair(&mut self) {
+        self.next = REDIAL_OTHERS_MAX;
     }
 
     /// Takes note of a connection that lasted; one that outlived the longest wait ends the back-off.
@@ -84,10 +84,18 @@ mod tests {
     #[test]
     fn only_a_connection_that_lasted_ends_the_back_off() {
         let mut backoff = Backoff::new(Class::Voter, LEASE);
-        backoff.give_up();
+        let _longer_each_time: Vec<_> = (0..20).map(|roll| backoff.wait(roll)).collect();
         backoff.lasted(Duration::from_millis(10));
         assert_eq!(backoff.wait(0), LEASE / 4);
         backoff.lasted(LEASE);
         assert_eq!(backoff.wait(0), LEASE / 80);
+    }
+
+    #[test]
+    fn despair_waits_long_once() {
+        let mut backoff = Backoff::new(Class::Voter, LEASE);
+        backoff.despair();
+        assert_eq!(backoff.wait(0), Duration::from_secs(15));
+        assert_eq!(backoff.wait(0), LEASE / 4);
     }
 }

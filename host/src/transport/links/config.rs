@@ -53,13 +53,16 @@ pub struct Bounds {
     pub strangers_per_ip: usize,
     /// From an accepted connection to its greeting.
     pub handshake_deadline: Duration,
-    /// From a name to a greeting received.
+    /// From a name to a greeting received; less under short leases.
     pub dial_deadline: Duration,
+    /// From a name to a TCP connection. A lost request to connect is repeated after a second by the system, and
+    /// sooner by the next dial.
+    pub connect_deadline: Duration,
     /// From a frame's first byte to its last, read or written.
     pub frame_deadline: Duration,
-    /// Silence in both directions that ends a connection.
+    /// Silence in both directions that ends a connection; more under long leases.
     pub silence: Duration,
-    /// Sent bytes unacknowledged for this long end a connection (`TCP_USER_TIMEOUT`).
+    /// Sent bytes unacknowledged for this long end a connection (`TCP_USER_TIMEOUT`); less under short leases.
     pub unacknowledged: Duration,
     /// Frames waiting to be sent on one connection.
     pub queue_frames: usize,
@@ -79,6 +82,21 @@ pub struct Bounds {
     pub dials: usize,
 }
 
+impl Bounds {
+    /// These bounds, as far as they fit a lease: what ends a dead connection and begins a new one must take less
+    /// than the few leases within which a healed cluster has a leader, and heartbeats must not count as silence.
+    pub(super) fn under(self, lease: Duration) -> Self {
+        let a_second = Duration::from_secs(1);
+        Bounds {
+            dial_deadline: self.dial_deadline.min(lease.max(a_second)),
+            connect_deadline: self.connect_deadline.min((lease / 2).max(a_second / 10)),
+            silence: self.silence.max(2 * lease),
+            unacknowledged: self.unacknowledged.min((2 * lease).max(a_second)),
+            ..self
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Bounds {
@@ -86,6 +104,7 @@ impl Default for Bounds {
             strangers_per_ip: limits::STRANGERS_PER_IP_MAX,
             handshake_deadline: limits::HANDSHAKE_DEADLINE,
             dial_deadline: limits::DIAL_DEADLINE,
+            connect_deadline: limits::DIAL_DEADLINE,
             frame_deadline: limits::FRAME_DEADLINE,
             silence: limits::PEER_SILENCE,
             unacknowledged: limits::PEER_UNACKNOWLEDGED,
@@ -98,5 +117,29 @@ impl Default for Bounds {
             events: limits::EVENTS_WAITING,
             dials: limits::DIALS_MAX,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{DIAL_DEADLINE, PEER_SILENCE, PEER_UNACKNOWLEDGED};
+
+    #[test]
+    fn connections_die_and_are_dialled_at_the_leases_pace() {
+        let short = Bounds::default().under(Duration::from_millis(200));
+        assert_eq!(
+            (short.connect_deadline, short.dial_deadline),
+            (Duration::from_millis(100), Duration::from_secs(1))
+        );
+        assert_eq!((short.silence, short.unacknowledged), (PEER_SILENCE, Duration::from_secs(1)));
+        let usual = Bounds::default().under(Duration::from_secs(1));
+        assert_eq!(
+            (usual.connect_deadline, usual.unacknowledged),
+            (Duration::from_millis(500), Duration::from_secs(2))
+        );
+        let long = Bounds::default().under(Duration::from_secs(60));
+        assert_eq!((long.connect_deadline, long.dial_deadline), (DIAL_DEADLINE, DIAL_DEADLINE));
+        assert_eq!((long.silence, long.unacknowledged), (Duration::from_secs(120), PEER_UNACKNOWLEDGED));
     }
 }

@@ -182,10 +182,10 @@ async fn run(shared: &Arc<Shared>, dialled: Dialled, backoff: &mut Backoff, gone
             link.await
         }
     };
-    match reason {
-        DownReason::Duplicate => backoff.give_up(),
-        _ => backoff.lasted(began.elapsed()),
-    }
+    backoff.lasted(match reason {
+        DownReason::Duplicate => Duration::ZERO,
+        _ => began.elapsed(),
+    });
 }
 
 async fn report(shared: &Shared, target: &Target, reason: DownReason, backoff: &mut Backoff) {
@@ -197,8 +197,8 @@ async fn report(shared: &Shared, target: &Target, reason: DownReason, backoff: &
     }
     let address = lock(&target.address).to_string();
     tracing::debug!(%address, %reason, "dial failed");
-    if matches!(reason, DownReason::NotAdmitted(_) | DownReason::TurnedAway(_)) {
-        backoff.give_up();
+    if let DownReason::NotAdmitted(_) = reason {
+        backoff.despair();
     }
     match target.key {
         Some(peer) => shared.tell_unreached(peer, reason).await,
@@ -223,7 +223,7 @@ async fn dial_without_deadline(
     deadline: Duration,
 ) -> Result<Dialled, DownReason> {
     let place = lock(&target.address).clone();
-    let (stream, address) = connect_tcp(&place, deadline).await?;
+    let (stream, address) = connect_tcp(&place, shared.bounds.connect_deadline).await?;
     let prepared = socket::prepare(&stream, shared.bounds.unacknowledged);
     prepared.map_err(|cause| DownReason::Network(cause.kind()))?;
     let expected = target.key.map_or(ExpectedKey::Any, ExpectedKey::Exactly);

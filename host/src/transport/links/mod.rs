@@ -14,18 +14,18 @@
 //! [`Links::send`] at any time. It should [`Links::close`] the links in the end, so that its last words are sent.
 
 pub mod admission;
-pub mod backoff;
 pub mod config;
 pub mod counts;
 pub mod event;
-pub mod greeting;
-pub mod queue;
-pub mod table;
 
 mod accept;
+mod backoff;
 mod connection;
 mod dial;
+mod greeting;
+mod queue;
 mod shared;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +47,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// The links of one node. Dropping them ends every connection at once; [`Links::close`] does so politely.
+/// The links of one node. Dropping them ends every connection, soon after; [`Links::close`] does so politely, and
+/// the port is free when it returns.
 pub struct Links {
     shared: Arc<Shared>,
     accepting: Option<AbortHandle>,
@@ -73,6 +74,7 @@ impl Links {
         let address = listener.local_addr().map_err(failed)?;
         let (events, receiver) = mpsc::channel(config.bounds.events);
         let peers = std::mem::take(&mut config.peers);
+        config.bounds = config.bounds.under(config.lease);
         let shared = Arc::new(Shared::new(config, events));
         let accepting = shared.spawn(accept::accept(shared.clone(), listener));
         let links = Links { shared, accepting, address };
@@ -116,6 +118,11 @@ impl Links {
     /// The same for an address that was given without a key.
     pub fn forget_address(&self, address: &HostPort) {
         self.shared.forget_address(address);
+    }
+
+    /// Ends every connection to a peer that sent something that is no message. It may come back.
+    pub fn hang_up(&self, peer: &NodeId) {
+        self.shared.hang_up(peer);
     }
 
     /// Puts another admission in force; accepted connections of peers that it does not name end.

@@ -138,6 +138,13 @@ impl Shared {
         }
     }
 
+    /// Ends every connection to a peer.
+    pub fn hang_up(&self, peer: &NodeId) {
+        let table = lock(&self.table);
+        let connections = table.connections().filter(|(other, _)| *other == peer);
+        connections.for_each(|(_, live)| live.queue.end(DownReason::BadFrame));
+    }
+
     /// The way to send to a peer.
     pub fn sending(&self, peer: &NodeId) -> Option<Arc<SendQueue>> {
         lock(&self.table).sending(peer).map(|live| live.queue.clone())
@@ -223,7 +230,7 @@ impl Shared {
     /// Counts a connection that was turned away, and says so, if not too often.
     pub fn refused(&self, address: SocketAddr, key: Option<NodeId>, reason: RefusedReason) {
         self.count_refused(reason);
-        if !lock(&self.refusal_lines).allows(Instant::now()) {
+        if !self.may_log() {
             return;
         }
         let shown = key.map_or_else(|| "none".to_string(), |key| key.short());
@@ -231,6 +238,11 @@ impl Shared {
         if self.events.try_send(LinkEvent::Refused { address, key, reason }).is_err() {
             self.counters.events_skipped.up();
         }
+    }
+
+    /// Whether one more line about strangers may be logged now.
+    pub fn may_log(&self) -> bool {
+        lock(&self.refusal_lines).allows(Instant::now())
     }
 
     fn count_refused(&self, reason: RefusedReason) {

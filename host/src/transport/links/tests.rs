@@ -1,6 +1,7 @@
 //! Whole links over loopback: real sockets, real handshakes. Waiting is for events, each with a generous deadline.
 
 mod abuse;
+mod churn;
 mod peers;
 
 use super::*;

@@ -102,6 +102,18 @@ async fn a_client_without_a_key_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_that_names_no_service_is_refused() {
+    let mut config = TlsClient::new(Service::Peer, identity(1)).config(ExpectedKey::Any);
+    config.alpn_protocols.clear();
+    let (ours, theirs) = duplex(64 << 10);
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("nobody").unwrap();
+    let server = TlsServer::new(Service::Peer, &identity(2));
+    let (_, refused) = tokio::join!(connector.connect(name, ours), server.accept(theirs, LATE));
+    assert!(matches!(refused, Err(TlsError::OtherService)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_shows_a_key_it_does_not_hold_is_refused() {
     let mut config = TlsClient::new(Service::Peer, identity(1)).config(ExpectedKey::Any);
     let stolen = CertifiedKey::new(vec![keys::spki_of(&identity(7).id())], identity(1).key.key.clone());

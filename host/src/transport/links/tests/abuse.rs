@@ -45,11 +45,15 @@ async fn a_stranger_that_says_nothing_is_dropped_in_time() {
 async fn strangers_that_hold_every_place_do_not_keep_a_voter_out() {
     let bounds = Bounds { strangers: 8, strangers_per_ip: 4, ..Bounds::default() };
     let mut node = Node::start(LinksConfig { bounds, ..config(1) }).await;
-    let mut idle = Vec::new();
+    let mut idle = tokio::task::JoinSet::new();
     for _ in 0..40 {
-        idle.push(TcpStream::connect(node.address()).await.unwrap());
+        let mut stranger = TcpStream::connect(node.address()).await.unwrap();
+        idle.spawn(async move { stranger.read(&mut [0]).await.unwrap_or(0) });
     }
-    node.counted(|counters| &counters.strangers_pushed_out, 36).await;
+    for _ in 0..36 {
+        assert_eq!(idle.join_next().await.unwrap().unwrap(), 0, "whoever is pushed out is hung up on");
+    }
+    assert_eq!(node.links.counters().strangers_pushed_out.get(), 36);
     let mut voter_node = Node::start(config(2)).await;
     voter_node.links.know(voter(1, node.address())).unwrap();
     voter_node.up_dialled(1).await;
@@ -142,23 +146,24 @@ async fn a_link_on_which_nothing_passes_is_closed() {
     let bounds = Bounds { silence: Duration::from_millis(50), ..Bounds::default() };
     let mut node = Node::start(LinksConfig { bounds, ..config(1) }).await;
     let _silent = welcome_by_hand(2, &node).await;
-    assert_eq!(node.down(2).await, DownReason::Silent(bounds.silence));
+    assert_eq!(node.down(2).await, DownReason::Silent(2 * config(1).lease));
     assert_eq!(node.links.counters().links_silent.get(), 1);
 }
 
 #[tokio::test]
 async fn a_link_that_is_used_in_one_direction_only_is_not_silent() {
-    let bounds = Bounds { silence: Duration::from_millis(300), ..Bounds::default() };
+    let silence = 2 * config(1).lease;
+    let bounds = Bounds { silence, ..Bounds::default() };
     let mut node = Node::start(LinksConfig { bounds, ..config(1) }).await;
     let mut reading = welcome_by_hand(2, &node).await;
     node.up(2).await;
     let began = std::time::Instant::now();
-    while began.elapsed() < 3 * bounds.silence {
+    while began.elapsed() < 2 * silence {
         node.links.send(&id(2), b"tick".to_vec());
         assert_eq!(FrameReader::new(&mut reading).read(16, DEADLINES).await.unwrap(), b"tick");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(node.down(2).await, DownReason::Silent(bounds.silence), "only once nothing is sent any more");
+    assert_eq!(node.down(2).await, DownReason::Silent(silence), "only once nothing is sent any more");
 }
 
 #[tokio::test]

@@ -168,6 +168,16 @@ async fn a_forgotten_peer_is_left_and_not_dialled_again() {
 }
 
 #[tokio::test]
+async fn a_peer_that_was_hung_up_on_loses_both_links_and_comes_back() {
+    let (mut first, mut second) = pair().await;
+    first.links.hang_up(&id(2));
+    assert_eq!(first.down(2).await, DownReason::BadFrame);
+    assert!(second.down(1).await.is_answer());
+    first.up_dialled(2).await;
+    second.up_dialled(1).await;
+}
+
+#[tokio::test]
 async fn a_peer_is_dialled_at_its_new_address() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let second = Node::start(config(2)).await;
