@@ -80,7 +80,7 @@ where
         let answer = match read_frame(&mut stream, &server.room).await {
             Ok(frame) => server.answer(frame).await,
             Err(ReadError::Closed) => return,
-            Err(ReadError::TooLong) => return farewell(stream, &refused(EnclaveRefusal::Malformed)).await,
+            Err(ReadError::TooLong) => return farewell(stream, &refused(EnclaveRefusal::TooLong)).await,
             Err(ReadError::NoRoom) => return farewell(stream, &refused(EnclaveRefusal::Busy)).await,
         };
         let Ok(answer) = answer else { return };

@@ -70,7 +70,7 @@ impl<A: Attestor> Service<A> {
 
     fn attest(&self, nonce: Option<&[u8]>) -> Result<Response, EnclaveRefusal> {
         if nonce.is_some_and(|nonce| nonce.len() > ATTEST_NONCE_MAX) {
-            return Err(EnclaveRefusal::Malformed);
+            return Err(EnclaveRefusal::NonceTooLong);
         }
         let document = self.attestor.attest(nonce).map_err(refusal_of)?;
         Ok(Response::Attestation { document })
@@ -135,7 +135,7 @@ impl<A: Attestor> Service<A> {
 /// Reads a request out of its envelope.
 pub fn read(untrusted_request: &[u8]) -> Result<Request, EnclaveRefusal> {
     if untrusted_request.len() > MESSAGE_MAX {
-        return Err(EnclaveRefusal::Malformed);
+        return Err(EnclaveRefusal::TooLong);
     }
     open_envelope(untrusted_request).map_err(|error| match error {
         EnvelopeError::Version(version) => EnclaveRefusal::UnknownVersion(version),

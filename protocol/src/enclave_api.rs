@@ -91,6 +91,12 @@ pub enum EnclaveRefusal {
     /// Not a request.
     #[error("not a request that the enclave can read")]
     Malformed,
+    /// A request larger than a message may be.
+    #[error("the request is longer than 1 MiB")]
+    TooLong,
+    /// A nonce longer than the security module takes.
+    #[error("the nonce is longer than 512 bytes")]
+    NonceTooLong,
     /// Too much at once; ask again later.
     #[error("the enclave is busy; ask again later")]
     Busy,

@@ -257,6 +257,8 @@ fn every_refusal_of_the_enclave_is_golden() {
     let refusals = vec![
         UnknownVersion(2),
         Malformed,
+        TooLong,
+        NonceTooLong,
         Busy,
         InvalidElectorate,
         TooManyViews,

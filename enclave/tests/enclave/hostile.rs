@@ -25,7 +25,7 @@ fn envelope(v: u32, body: Vec<u8>) -> Vec<u8> {
 fn bytes_that_are_no_request_are_refused_as_such() {
     let service = service();
     let health = codec::encode(&Request::Health);
-    let not_requests: [Vec<u8>; 8] = [
+    let not_requests: [Vec<u8>; 7] = [
         Vec::new(),
         vec![0xff; 100],
         vec![0x81; 100_000],
@@ -33,12 +33,17 @@ fn bytes_that_are_no_request_are_refused_as_such() {
         envelope(1, Vec::new()),
         envelope(1, [health, vec![0]].concat()),
         envelope(1, codec::encode(&"Nothing")),
-        vec![0; MESSAGE_MAX + 1],
     ];
     for bytes in not_requests {
         let refusal = answer(&service, &bytes);
         assert_eq!(refusal, Response::Refused(EnclaveRefusal::Malformed), "{} bytes", bytes.len());
     }
+}
+
+#[test]
+fn a_request_above_the_bound_is_named_as_such() {
+    let refusal = answer(&service(), &vec![0; MESSAGE_MAX + 1]);
+    assert_eq!(refusal, Response::Refused(EnclaveRefusal::TooLong));
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn a_nonce_within_its_bound_is_attested_and_a_longer_one_is_not() {
     assert!(
         matches!(attest(ATTEST_NONCE_MAX), Response::Attestation { document } if document.ends_with(&[7; 512]))
     );
-    assert_eq!(attest(ATTEST_NONCE_MAX + 1), Response::Refused(EnclaveRefusal::Malformed));
+    assert_eq!(attest(ATTEST_NONCE_MAX + 1), Response::Refused(EnclaveRefusal::NonceTooLong));
 }
 
 proptest! {

@@ -80,6 +80,7 @@ fn is_health(answer: &Option<Response>) -> bool {
 
 const BUSY: Option<Response> = Some(Response::Refused(EnclaveRefusal::Busy));
 const MALFORMED: Option<Response> = Some(Response::Refused(EnclaveRefusal::Malformed));
+const TOO_LONG: Option<Response> = Some(Response::Refused(EnclaveRefusal::TooLong));
 
 #[tokio::test]
 async fn requests_of_one_connection_are_answered_in_turn() {
@@ -133,7 +134,7 @@ async fn a_frame_longer_than_any_message_ends_the_connection_with_a_word() {
     for length in [MESSAGE_MAX as u32 + 1, u32::MAX] {
         let mut stream = host.connect();
         stream.write_u32(length).await.unwrap();
-        assert_eq!(receive(&mut stream).await, MALFORMED);
+        assert_eq!(receive(&mut stream).await, TOO_LONG);
         assert_eq!(receive(&mut stream).await, None);
     }
 }

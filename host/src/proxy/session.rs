@@ -82,7 +82,9 @@ impl<'a> Session<'a> {
             FrameError::TooLong { .. } | FrameError::Empty => {
                 self.shared.counters.bad_frames.up();
                 self.shared.log_refusal(&self.client, &error);
-                farewell(self.reader.stream_mut(), EnclaveRefusal::Malformed).await;
+                let too_long = matches!(error, FrameError::TooLong { .. });
+                let refusal = if too_long { EnclaveRefusal::TooLong } else { EnclaveRefusal::Malformed };
+                farewell(self.reader.stream_mut(), refusal).await;
             }
             FrameError::Deadline { .. } => self.shared.counters.stalled.up(),
             FrameError::Closed | FrameError::HalfFrame { .. } => (),

@@ -54,7 +54,7 @@ async fn an_oversized_claim_is_refused_and_ends_the_connection() {
         liar.write_all(&(MESSAGE_MAX as u32 + 1).to_be_bytes()).await.unwrap();
         liar.write_all(&[0; 100]).await.unwrap();
         liar.flush().await.unwrap();
-        assert_eq!(read_refusal(&mut liar).await, EnclaveRefusal::Malformed);
+        assert_eq!(read_refusal(&mut liar).await, EnclaveRefusal::TooLong);
         assert_eq!(liar.read(&mut [0]).await.unwrap_or(0), 0);
         assert_eq!(proxy.counters().bad_frames.get(), 1);
         assert_serves(2, &proxy).await;
