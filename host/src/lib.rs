@@ -1,8 +1,15 @@
 //! The untrusted side of nitro-elect: the node, its gossip and transport, the proxy, the command line.
 
 pub mod core;
+pub mod duration;
 pub mod enclave_client;
+pub mod help;
+pub mod input;
 pub mod limits;
+pub mod pem_block;
+pub mod private_file;
 pub mod proxy;
 pub mod simulated;
+pub mod state_home;
 pub mod transport;
+pub mod wall_text;

@@ -3,8 +3,10 @@
 //!
 //! The relations that code relies on are asserted at compile time at the end.
 
+use nitro_elect_protocol::certificate;
 use nitro_elect_protocol::limits::{
-    ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, OBSERVERS_MAX, UNAUTHENTICATED_MESSAGE_MAX, VOTERS_MAX,
+    DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
+    UNAUTHENTICATED_MESSAGE_MAX, VOTERS_MAX,
 };
 use std::time::Duration;
 
@@ -96,6 +98,28 @@ pub const PROXY_RETRY: Duration = Duration::from_millis(200);
 /// How long a connection that is being refused may take to read why.
 pub const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Largest key file, in bytes: an Ed25519 key takes 119, and a wrong key should be named, not cut off.
+pub const KEY_FILE_MAX: usize = 16 << 10;
+/// Largest trust file, in bytes: 16 sets of PCRs and a root certificate take a tenth of it.
+pub const TRUST_FILE_MAX: usize = 128 << 10;
+/// Largest manifest, in bytes: 128 voters and 1,024 observers with room for comments.
+pub const MANIFEST_FILE_MAX: usize = 1 << 20;
+/// Largest record of a state directory, in bytes: it takes about 300.
+pub const RECORD_MAX: usize = 4 << 10;
+/// Largest encoded bundle, in bytes: certificate, signature, document, a promise of each voter (1 KiB, and
+/// 96 bytes around it), and 1 KiB of names.
+pub const BUNDLE_MAX: usize =
+    certificate::BYTES_MAX + RSA_SIGNATURE_MAX + DOCUMENT_MAX + VOTERS_MAX * (1024 + 96) + 1024;
+/// Certificates in one log file before it is put aside: with the file put aside before it, at least as many
+/// are kept, and at most twice as many.
+pub const LOG_CERTIFICATES_MAX: usize = 2048;
+/// Largest log file, in bytes: at it, the file is put aside early. It is read whole at start.
+pub const LOG_FILE_MAX: u64 = 32 << 20;
+/// Largest proof file, in bytes: a bundle and an open electorate in base64.
+pub const PROOF_FILE_MAX: usize = 512 << 10;
+/// Largest electorate in a proof file, in bytes: 32 members of an open cluster and a trust section.
+pub const OPEN_ELECTORATE_MAX: usize = 32 << 10;
+
 const _: () = {
     assert!(PROXY_TURNS < ENCLAVE_CONNECTIONS_MAX);
     assert!(PROXY_STRANGERS_PER_ORIGIN_MAX < PROXY_STRANGERS_MAX);
@@ -103,4 +127,7 @@ const _: () = {
     assert!(INBOX_BYTES >= PEER_INBOX_BYTES);
     assert!(STRANGERS_PER_IP_MAX < STRANGERS_MAX);
     assert!(WRITE_CHUNK <= 16 << 10);
+    assert!(BUNDLE_MAX < 256 << 10);
+    assert!((BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + 4096 < PROOF_FILE_MAX);
+    assert!(LOG_FILE_MAX > 16 * BUNDLE_MAX as u64);
 };
