@@ -1,0 +1,67 @@
+//! One process per key: an exclusive lock on the state directory (DESIGN §3.6).
+//!
+//! The lock is the kernel's (`flock`), so it ends with the process that holds it, however that ends; the number in
+//! the file is for people. A child that inherits the descriptor would hold the lock too: it is opened close-on-exec,
+//! as everything in Rust's standard library is.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+const LOCK_FILE: &str = "lock";
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Another process has it; its number, if the file said so.
+    Held(Option<u32>),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Takes the lock of a directory, or says who has it; never waits.
+    pub(super) fn take(dir: &Path) -> Result<Self, LockError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(dir.join(LOCK_FILE)).map_err(LockError::Io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        // Best effort: a full disk must not keep a node from the lock that it has.
+        let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        Ok(Lock { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_names_its_holder_and_ends_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(
+            matches!(Lock::take(dir.path()), Err(LockError::Held(Some(pid))) if pid == std::process::id())
+        );
+        drop(lock);
+        assert!(Lock::take(dir.path()).is_ok());
+    }
+}

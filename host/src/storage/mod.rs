@@ -1,0 +1,175 @@
+//! The durable state of a node (DESIGN §3.6), in its state directory:
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `key` | the node's key ([`crate::keys`]) |
+//! | `record` | its last support and its generation, replaced whole before every vote that changes them |
+//! | `certificates.log` | the certificates that it adopted, appended |
+//! | `lock` | the lock that keeps a second process away |
+//!
+//! State is born with the key and before it, so a key without its state is a lost disk: it may have promised what
+//! nobody remembers, and is refused. Damage is refused with instructions, never guessed around. The directory is
+//! 0700, every file 0600.
+
+pub mod atomic;
+mod birth;
+mod error;
+mod lock;
+mod log;
+mod record;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nitro_elect_protocol::ids::{ClusterId, NodeId};
+use nitro_elect_protocol::proof::Bundle;
+
+pub use birth::{BirthError, give_birth};
+pub use error::StorageError;
+pub use log::{Cut, LogError};
+pub use record::RecordError;
+
+use crate::core::durable::Record;
+use crate::limits::RECORD_MAX;
+use lock::{Lock, LockError};
+use log::CertificateLog;
+
+/// The name of the record in a state directory.
+pub const RECORD_FILE: &str = "record";
+const MODE: u32 = 0o600;
+
+/// Whose state is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// The node.
+    pub node: NodeId,
+    /// The cluster that it is to run in; [`ClusterId::OPEN`] for an open one.
+    pub cluster: ClusterId,
+    /// Whether an operator takes it on himself that a key without state goes on: its votes are forgotten.
+    pub danger_forget_votes: bool,
+}
+
+/// What was found when the state was opened.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The record, with the cluster filled in if it had none. Its generation is that of the life before.
+    pub record: Record,
+    /// The newest certificate of the log.
+    pub newest: Option<Bundle>,
+    /// Torn tails of the log that were removed: worth a warning.
+    pub cuts: Vec<Cut>,
+}
+
+/// The state of one node, open and locked.
+#[derive(Debug)]
+pub struct Storage {
+    path: PathBuf,
+    log: CertificateLog,
+    _lock: Lock,
+}
+
+impl Storage {
+    /// Opens the state of a node for this process alone.
+    ///
+    /// A key whose state is missing is refused, unless `danger_forget_votes`: then the record says so for ever.
+    /// Nothing is written but the removal of a torn tail of the log.
+    pub fn open(dir: &Path, owner: &Owner) -> Result<(Self, Loaded), StorageError> {
+        check_directory(dir)?;
+        let lock = take_lock(dir)?;
+        let path = dir.join(RECORD_FILE);
+        atomic::sweep(&path).map_err(|source| StorageError::Io { path: path.clone(), source })?;
+        let mut record = match read_record(&path)? {
+            Some(record) => record,
+            None if owner.danger_forget_votes => Record { forgot_votes: true, ..record::newborn(owner.node) },
+            None => return Err(StorageError::Lost { dir: dir.into(), node: owner.node }),
+        };
+        check_owner(dir, &record, owner)?;
+        record.cluster = Some(owner.cluster);
+        let (log, contents) = CertificateLog::open(dir)?;
+        let loaded = Loaded { record, newest: contents.newest, cuts: contents.cuts };
+        Ok((Storage { path, log, _lock: lock }, loaded))
+    }
+
+    /// Makes a record durable: when this returns, it survives a power failure. Blocks for two syncs.
+    ///
+    /// # Errors
+    /// After an error nothing that the record stands for may leave this process, and the one before is still in
+    /// force (or either, if only the sync of the directory failed).
+    pub fn save(&mut self, record: &Record) -> io::Result<()> {
+        atomic::replace(&self.path, &record::to_file(record), MODE)
+    }
+
+    /// Appends an adopted certificate to the log, durably. Blocks for a sync.
+    ///
+    /// A certificate may be appended again when it has gained promises: the last one counts.
+    pub fn append(&mut self, bundle: &Bundle) -> Result<(), LogError> {
+        self.log.append(bundle)
+    }
+}
+
+/// Makes a state directory, with its parents, for its owner alone.
+fn make_directory(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Refuses a directory in which others could exchange files.
+fn check_directory(dir: &Path) -> Result<(), StorageError> {
+    let metadata = match fs::metadata(dir) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StorageError::NoDirectory { dir: dir.into() });
+        }
+        Err(source) => return Err(StorageError::Io { path: dir.into(), source }),
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if !metadata.is_dir() {
+        return Err(StorageError::NotADirectory { path: dir.into() });
+    }
+    if mode & 0o022 != 0 {
+        return Err(StorageError::Exposed { dir: dir.into(), mode });
+    }
+    Ok(())
+}
+
+fn take_lock(dir: &Path) -> Result<Lock, StorageError> {
+    Lock::take(dir).map_err(|error| match error {
+        LockError::Held(pid) => StorageError::Locked { dir: dir.into(), pid },
+        LockError::Io(source) => StorageError::Io { path: dir.into(), source },
+    })
+}
+
+fn read_record(path: &Path) -> Result<Option<Record>, StorageError> {
+    let failed = |source| StorageError::Io { path: path.into(), source };
+    let bytes = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+        Ok(metadata) if metadata.len() > RECORD_MAX as u64 => {
+            let found = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+            let fault = RecordError::Length { found, expected: RECORD_MAX };
+            return Err(StorageError::Damaged { path: path.into(), fault });
+        }
+        Ok(_) => fs::read(path).map_err(failed)?,
+    };
+    match record::from_file(&bytes) {
+        Ok(record) => Ok(Some(record)),
+        Err(fault) => Err(StorageError::Damaged { path: path.into(), fault }),
+    }
+}
+
+fn check_owner(dir: &Path, record: &Record, owner: &Owner) -> Result<(), StorageError> {
+    if record.node != owner.node {
+        let (found, key) = (record.node, owner.node);
+        return Err(StorageError::OtherKey { dir: dir.into(), found, key });
+    }
+    match record.cluster {
+        Some(found) if found != owner.cluster => {
+            Err(StorageError::OtherCluster { dir: dir.into(), found, expected: owner.cluster })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
