@@ -14,4 +14,5 @@ pub mod simulated;
 pub mod state_home;
 pub mod storage;
 pub mod transport;
+pub mod trust_file;
 pub mod wall_text;
