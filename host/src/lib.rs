@@ -7,6 +7,8 @@ pub mod help;
 pub mod input;
 pub mod keys;
 pub mod limits;
+pub mod local_cluster;
+pub mod manifest;
 pub mod pem_block;
 pub mod private_file;
 pub mod proxy;
