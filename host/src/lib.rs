@@ -1,5 +1,6 @@
 //! The untrusted side of nitro-elect: the node, its gossip and transport, the proxy, the command line.
 
+pub mod cli;
 pub mod core;
 pub mod duration;
 pub mod enclave_client;

@@ -1,0 +1,120 @@
+//! The flags that describe an electorate, shared by `manifest new` and `init`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::core::config::Observers;
+use crate::manifest::{self, Manifest, NewError, Plan};
+use crate::{duration, trust_file};
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use nitro_elect_protocol::electorate::Voter;
+use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::limits::LEASE_DEFAULT;
+use nitro_elect_protocol::policy::{Policy, Prefer, Rule};
+
+use super::failure::Failure;
+
+/// What the voters agree on, beside who they are.
+#[derive(Debug, clap::Args)]
+pub struct ElectorateFlags {
+    /// The cluster's name, for people
+    #[arg(long, default_value = "nitro-elect")]
+    name: String,
+    /// How long a leader may act on one round of support: 200ms to 60s
+    #[arg(long, value_name = "SPAN", default_value_t = duration::format(LEASE_DEFAULT))]
+    lease: String,
+    /// Who leads: the highest weight, the highest address, each in turn, or a draw in the enclave
+    #[arg(long, default_value = "priority", value_parser = rules())]
+    policy: Rule,
+    /// Whether a leader stays while it can [default: true for priority, else false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    sticky: Option<bool>,
+    /// Whether leadership returns to a voter of higher weight
+    #[arg(long, default_value = "stay", value_parser = preferences())]
+    prefer: Prefer,
+    /// Byzantine voters to tolerate [default: a third of the voters, (n - 1) / 3]
+    #[arg(long, value_name = "NUMBER")]
+    f: Option<u32>,
+    /// Who may follow without voting: off, a number, or public keys with commas
+    #[arg(long, value_name = "WHO", default_value = "off", value_parser = observers)]
+    observers: Observers,
+}
+
+fn rules() -> impl TypedValueParser<Value = Rule> {
+    let words = manifest::RULES.map(|(word, _)| word);
+    PossibleValuesParser::new(words).try_map(|word| manifest::rule_of(&word).ok_or("unknown"))
+}
+
+fn preferences() -> impl TypedValueParser<Value = Prefer> {
+    let words = manifest::PREFERENCES.map(|(word, _)| word);
+    PossibleValuesParser::new(words).try_map(|word| manifest::prefer_of(&word).ok_or("unknown"))
+}
+
+fn observers(text: &str) -> Result<Observers, String> {
+    if text == "off" {
+        return Ok(Observers::Off);
+    }
+    if let Ok(most) = text.parse() {
+        return Ok(Observers::Open(most));
+    }
+    let keys: Result<BTreeSet<NodeId>, _> = text.split(',').map(NodeId::from_hex).collect();
+    keys.map(Observers::Listed).map_err(|error| error.to_string())
+}
+
+impl ElectorateFlags {
+    /// The lease, read.
+    fn lease(&self) -> Result<Duration, Failure> {
+        let help = "write it as in --lease 1s or --lease 500ms";
+        duration::parse(&self.lease).map_err(|error| Failure::new(super::failure::USAGE, error, help))
+    }
+
+    /// A new manifest of these voters, with the trust section of a file.
+    pub fn manifest(&self, trust: &Path, voters: Vec<Voter>) -> Result<Manifest, Failure> {
+        let trust = trust_file::load(trust).map_err(Failure::unreadable)?;
+        let policy = Policy {
+            rule: self.policy,
+            sticky: self.sticky.unwrap_or(Policy::of(self.policy).sticky),
+            prefer: self.prefer,
+        };
+        let plan = Plan {
+            name: self.name.clone(),
+            f: self.f,
+            policy,
+            lease: self.lease()?,
+            trust,
+            observers: self.observers.clone(),
+            voters,
+        };
+        Manifest::new(plan).map_err(|error: NewError| error.into())
+    }
+}
+
+/// The trust file of a command that makes a manifest. There is no default: what a manifest embeds is chosen.
+#[derive(Debug, clap::Args)]
+pub struct TrustFlag {
+    /// The trust file whose contents the manifest embeds: which enclaves are accepted
+    #[arg(long = "trust", value_name = "FILE", env = "NITRO_ELECT_TRUST", hide_env_values = true)]
+    pub file: Option<PathBuf>,
+}
+
+impl TrustFlag {
+    /// The file named, or how to come by one.
+    pub fn required(&self) -> Result<&Path, Failure> {
+        self.file.as_deref().ok_or_else(|| {
+            let made = trust_file::default_path().ok().filter(|path| path.exists());
+            let help = match made {
+                Some(path) => format!(
+                    "for a real enclave, write one with the measurements of its image; for trying out, add --trust {}",
+                    super::shell_words::quote(&path)
+                ),
+                None => "for a real enclave, write one with the measurements of its image; for trying out, run \
+                         `nitro-elect simulate-enclave --trust-out trust.json` in another terminal, then add \
+                         --trust trust.json"
+                    .into(),
+            };
+            Failure::new(super::failure::USAGE, "no trust file: a manifest names the enclaves it accepts", help)
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line: one file for each command, with its arguments, its help, and what it prints.
+//!
+//! What a command does is in the library; here it is only asked for and shown. Results go to standard output, as text
+//! or with `--json` as JSON, everything said about them to standard error.
+//!
+//! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
+//! `Command` and in `execute`.
+
+mod electorate_flags;
+mod failure;
+mod init;
+mod keygen;
+mod manifest;
+mod output;
+mod shell_words;
+mod simulate_enclave;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use nitro_elect_protocol::electorate::VERSION;
+
+pub use failure::Failure;
+
+const ABOUT: &str = "Leader election that does not ask you to trust the nodes that run it";
+
+const AFTER_HELP: &str = "\
+Examples:
+  nitro-elect init --local 4 --trust trust.json cluster
+  nitro-elect verify --proof proof.json --manifest cluster/cluster.toml
+  nitro-elect help verify
+
+Exit codes:
+  0  done
+  1  refused or failed; standard error says why and what to do
+  2  wrong usage, or an input could not be read
+  3  verify: valid, but with less assurance than asked for
+
+Environment:
+  NITRO_ELECT_...  stands for the flag of that name, where its help says so; a flag on the line wins
+  NO_COLOR         no colours";
+
+/// The version of this program, of the protocol that it speaks, and which build it is.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let kind = if cfg!(debug_assertions) { "development" } else { "release" };
+    let build = option_env!("NITRO_ELECT_BUILD").unwrap_or(kind);
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    format!("{} (protocol {VERSION}, {build} build, {arch} {os})", env!("CARGO_PKG_VERSION"))
+});
+
+/// The whole line.
+#[derive(Debug, Parser)]
+#[command(name = "nitro-elect", version = LONG_VERSION.as_str(), about = ABOUT, after_help = AFTER_HELP)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands, in the order in which `--help` lists them.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keygen(keygen::Args),
+    Manifest(manifest::Args),
+    Init(init::Args),
+    Verify(verify::Args),
+    SimulateEnclave(simulate_enclave::Args),
+}
+
+/// Reads the line, runs its command, and says what went wrong.
+pub fn run() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // To print help or a usage error can fail only where there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failure::USAGE } else { 0 });
+        }
+    };
+    execute(line.command).unwrap_or_else(|failure| failure.report())
+}
+
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Keygen(args) => keygen::run(args),
+        Command::Manifest(args) => manifest::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::SimulateEnclave(args) => simulate_enclave::run(args),
+    }
+}

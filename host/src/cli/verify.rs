@@ -1,0 +1,238 @@
+//! `nitro-elect verify`: a proof, checked offline and shown check by check.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::help::Help;
+use crate::manifest::Manifest;
+use crate::proof_file::ProofFile;
+use crate::trust_file::{self, default_trust_file};
+use crate::verify::{Accept, Authority, Line, Moment, Report, Status, Verdict, verify};
+use crate::wall_text;
+use nitro_elect_protocol::assurance::Assurance;
+use nitro_elect_protocol::certificate::{VerifiedCertificate, Vouching};
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::time::Wall;
+
+use super::failure::{FAILED, Failure, USAGE};
+use super::output::{Format, Stream, paint};
+
+/// Valid, but with less assurance than asked for.
+const LESS_ASSURANCE: u8 = 3;
+
+const AFTER_HELP: &str = "\
+A proof is what a node's /v1/certificate serves: the certificate, the
+attestation document of the enclave that signed it, and the promises of voters
+that vouch for both. It says who was elected in which term, not who leads now.
+
+By default only an enclave attested by AWS counts. --allow-simulated,
+--allow-debug and --allow-open accept less; no manifest, trust file or variable
+of the environment can say that for you.
+
+Examples:
+  curl --silent http://127.0.0.1:15000/v1/certificate > proof.json
+  nitro-elect verify --proof proof.json --manifest cluster.toml
+  nitro-elect verify --proof proof.json --manifest cluster.toml --allow-simulated
+  nitro-elect verify --proof open.json --trust trust.json --allow-open
+
+Exit codes:
+  0  valid
+  1  invalid: it proves nothing
+  2  wrong usage, or a file could not be read
+  3  valid, but with less assurance than asked for";
+
+/// Check a proof offline, and say what became of each check
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The proof
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_PROOF", hide_env_values = true)]
+    proof: PathBuf,
+    /// The cluster's manifest
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", hide_env_values = true)]
+    manifest: Option<PathBuf>,
+    /// For an open cluster, which has no manifest: the enclaves you accept
+    #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
+    trust: Option<PathBuf>,
+    /// Check dates at this time instead of now (RFC 3339); the answer is as good as your word for it
+    #[arg(long, value_name = "TIME", value_parser = wall_text::parse)]
+    at: Option<Wall>,
+    /// Accept a simulated enclave
+    #[arg(long)]
+    allow_simulated: bool,
+    /// Accept an enclave in debug mode
+    #[arg(long)]
+    allow_debug: bool,
+    /// Accept an open cluster, of which anybody may be a voter
+    #[arg(long)]
+    allow_open: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Verifies the proof.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let proof = ProofFile::load(&args.proof).map_err(Failure::unreadable)?;
+    let authority = authority(&args, &proof)?;
+    let moment = args.at.map_or_else(|| Moment::Now(present()), Moment::Stated);
+    let accept = Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: args.allow_open };
+    let report = verify(&proof, &authority, moment, accept);
+    let electorate = match (&authority, &proof.electorate) {
+        (Authority::Manifest(electorate), _) => Some(&**electorate),
+        (Authority::Open(_), electorate) => electorate.as_ref(),
+    };
+    let text = text(&args.proof, &report, electorate, moment);
+    args.format.print(&text, &report_json(&report, electorate, moment))?;
+    Ok(ExitCode::from(match report.verdict {
+        Verdict::Valid => 0,
+        Verdict::Invalid => FAILED,
+        Verdict::LessAssurance => LESS_ASSURANCE,
+    }))
+}
+
+/// The manifest given; for an open cluster the trust file given, or the default one.
+fn authority(args: &Args, proof: &ProofFile) -> Result<Authority, Failure> {
+    if let Some(path) = &args.manifest {
+        let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
+        return Ok(Authority::Manifest(Box::new(manifest.electorate)));
+    }
+    if proof.electorate.is_none() {
+        let what = format!("{} is a proof of a cluster with a manifest", args.proof.display());
+        return Err(Failure::new(USAGE, what, "add --manifest FILE with that cluster's manifest"));
+    }
+    let path = match &args.trust {
+        Some(path) => path.clone(),
+        None => default_trust_file().map_err(|error| Failure::new(USAGE, &error, error.help()))?,
+    };
+    let trust = trust_file::load(&path).map_err(Failure::unreadable)?;
+    Ok(Authority::Open(Box::new(trust)))
+}
+
+/// The wall clock.
+pub fn present() -> Wall {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn text(file: &Path, report: &Report, electorate: Option<&Electorate>, moment: Moment) -> String {
+    let mut lines = vec![format!("{}:", file.display())];
+    lines.extend(report.lines.iter().map(line_text));
+    lines.push(String::new());
+    lines.push(conclusion(report, electorate));
+    if let Moment::Stated(time) = moment {
+        lines.push(format!("Dates were checked at {time}, as you stated with --at, not now."));
+    }
+    lines.join("\n")
+}
+
+fn line_text(line: &Line) -> String {
+    let (word, style) = match line.status {
+        Status::Passed => ("OK", "32"),
+        Status::Failed => ("FAILED", "31;1"),
+        Status::Expired => ("EXPIRED", "33"),
+        Status::NotAsked => ("-", "2"),
+        Status::NotReached => ("not made", "2"),
+    };
+    let (number, title) = (line.step.to_string(), line.step.title());
+    let found = if line.found.is_empty() { String::new() } else { format!(": {}", line.found) };
+    format!("  {number:>4}  {} {title}{found}", paint(Stream::Out, style, &format!("{word:<8}")))
+}
+
+fn conclusion(report: &Report, electorate: Option<&Electorate>) -> String {
+    let Some(certificate) = &report.certificate else {
+        return paint(Stream::Out, "31;1", "INVALID: it proves nothing.");
+    };
+    let (term, leader) = (certificate.term, name(electorate, &certificate.leader));
+    let elected = format!("{leader} was elected in term {term}");
+    let worth = match certificate.assurance() {
+        Assurance::Attested => String::new(),
+        Assurance::Debug => ", DEBUG MODE: the enclave's host can read and change it".into(),
+        Assurance::Simulated => ", SIMULATED: no real enclave stands behind it".into(),
+        Assurance::Open => ", OPEN: anybody may be a voter".into(),
+    };
+    match report.verdict {
+        Verdict::Valid => paint(Stream::Out, "32;1", &format!("VALID{worth}. {elected}.")),
+        _ => {
+            let flag = format!("--allow-{}", certificate.assurance());
+            let text = format!("LESS ASSURANCE THAN ASKED FOR{worth}. {elected}. Accept that with {flag}.");
+            paint(Stream::Out, "33;1", &text)
+        }
+    }
+}
+
+fn name(electorate: Option<&Electorate>, key: &NodeId) -> String {
+    let voter = electorate.and_then(|electorate| electorate.voter(key));
+    voter.map_or_else(|| key.to_string(), |voter| voter.name.clone())
+}
+
+fn report_json(report: &Report, electorate: Option<&Electorate>, moment: Moment) -> Value {
+    let (time, stated) = match moment {
+        Moment::Now(time) => (time, false),
+        Moment::Stated(time) => (time, true),
+    };
+    json!({
+        "verdict": match report.verdict {
+            Verdict::Valid => "valid",
+            Verdict::LessAssurance => "less assurance",
+            Verdict::Invalid => "invalid",
+        },
+        "assurance": report.certificate.as_ref().map(|certificate| certificate.assurance()),
+        "checked_at": time.to_string(),
+        "checked_at_is_callers_word": stated,
+        "checks": report.lines.iter().map(line_json).collect::<Vec<_>>(),
+        "certificate": report.certificate.as_ref().map(|certificate| certificate_json(certificate, electorate)),
+    })
+}
+
+fn line_json(line: &Line) -> Value {
+    let status = match line.status {
+        Status::Passed => "ok",
+        Status::Failed => "failed",
+        Status::Expired => "expired",
+        Status::NotAsked => "not asked",
+        Status::NotReached => "not made",
+    };
+    json!({
+        "number": line.step.to_string(),
+        "title": line.step.title(),
+        "status": status,
+        "found": line.found,
+    })
+}
+
+fn certificate_json(certificate: &VerifiedCertificate, electorate: Option<&Electorate>) -> Value {
+    let named = |key: &NodeId| json!({ "name": name(electorate, key), "key": key.to_string() });
+    let all = |keys: &[NodeId]| keys.iter().map(named).collect::<Vec<_>>();
+    let previous = certificate.previous.as_ref().map(|previous| {
+        json!({
+            "term": previous.term,
+            "leader": named(&previous.leader),
+            "certificate": previous.certificate.to_string(),
+        })
+    });
+    json!({
+        "digest": certificate.digest().to_string(),
+        "cluster": certificate.cluster.to_string(),
+        "electorate": certificate.electorate.to_string(),
+        "enclave": certificate.enclave.to_string(),
+        "term": certificate.term,
+        "leader": named(&certificate.leader),
+        "leader_generation": certificate.leader_generation,
+        "coordinator": named(&certificate.coordinator),
+        "coordinator_generation": certificate.coordinator_generation,
+        "active": all(&certificate.active),
+        "candidates": all(&certificate.candidates),
+        "signers": all(&certificate.signers),
+        "reason": certificate.reason,
+        "previous": previous,
+        "not_after": certificate.not_after.to_string(),
+        "vouched_for_by": match certificate.vouching() {
+            Vouching::Live => "attestation",
+            Vouching::Voters => "voters",
+            Vouching::OwnDisk => "own disk",
+        },
+    })
+}

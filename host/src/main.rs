@@ -1,0 +1,7 @@
+//! The program `nitro-elect`. Everything it does is in the library; see `cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nitro_elect::cli::run()
+}
