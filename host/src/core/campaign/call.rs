@@ -52,9 +52,12 @@ impl Core {
         let Some(known) = self.enclaves.ready(enclave, self.timing.step(), now).cloned() else { return };
         let term = self.next_term(now);
         let caller = self.own_asker();
-        if let Some(refusal) = self.voter.refuses_term(caller, term, self.believable(now)) {
-            self.call_failed(Some(term), CallFailure::Self_(refusal));
-            return self.wait_after_refusals(1, &BTreeMap::new(), now.boot);
+        // Another's call may have had this voter's support since the pre-vote began.
+        let promised = self.would_vote(self.me, self.generation, now.boot);
+        let refusal = promised.or_else(|| self.voter.refuses_term(caller, term, self.believable(now)));
+        if let Some(refusal) = refusal {
+            self.call_failed(None, CallFailure::Self_(refusal));
+            return self.wait_after_refusals(1, &BTreeMap::from([(self.me, refusal)]), now.boot);
         }
         let calling = Calling { term, caller: self.me, generation: self.generation, enclave: &known.enclave };
         let Some(own) = self.sign_view(&calling, now) else {
