@@ -29,6 +29,9 @@ struct Round {
     challenge: Challenge,
     nonces: Vec<Nonce>,
     promises: BTreeMap<NodeId, Signed<Promise>>,
+    /// Voters that lacked the certificate and were sent it: once a renewal, or the two would answer each other
+    /// for ever when it is not believed.
+    taught: BTreeSet<NodeId>,
     complete: bool,
 }
 
@@ -188,6 +191,7 @@ impl Core {
             challenge,
             nonces,
             promises: BTreeMap::new(),
+            taught: BTreeSet::new(),
             complete: false,
         };
         let renew = self.renewal_of(&round);
@@ -301,13 +305,18 @@ impl Core {
                 lead.stale.insert(from);
                 self.campaign_hears_term(from, last);
             }
-            Err(Refusal::NoCertificate) => {
-                if let Some(bundle) = self.current_bundle() {
-                    self.send(from, PeerMessage::Certificate(Box::new(bundle)));
-                    self.renew_to(from);
-                }
-            }
+            Err(Refusal::NoCertificate) => self.teach(from, answer.seq),
             Err(_) => {}
+        }
+    }
+
+    /// Sends a voter the certificate that it lacks, and the newest renewal again.
+    fn teach(&mut self, voter: NodeId, seq: u64) {
+        let rounds = self.lead.iter_mut().flat_map(|lead| &mut lead.rounds);
+        let news = rounds.filter(|round| round.seq == seq).any(|round| round.taught.insert(voter));
+        if let Some(bundle) = self.current_bundle().filter(|_| news) {
+            self.send(voter, PeerMessage::Certificate(Box::new(bundle)));
+            self.renew_to(voter);
         }
     }
 
