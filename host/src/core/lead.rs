@@ -92,6 +92,11 @@ impl Lead {
         self.rounds.back().map(|round| round.t0)
     }
 
+    /// Whether enough voters can still promise in this term for its lease to be renewed or regained.
+    pub fn is_renewable(&self, n: usize, quorum: usize) -> bool {
+        n - self.stale.len() >= quorum
+    }
+
     /// Voters whose support is younger than a lease.
     pub fn supporters(&self, timing: Timing, now: Boot) -> usize {
         self.support.values().filter(|t0| **t0 + timing.usable() > now).count()
@@ -139,22 +144,11 @@ impl Core {
         }
     }
 
-    /// Whether a leader is to call under its live lease: little of it is left, or too few can renew it.
-    pub(super) fn wants_election_under_lease(&self, now: Boot) -> bool {
-        let Some((lead, (_, until))) = self.lead.as_ref().zip(self.holds_lease(now)) else { return false };
-        let can_promise = self.electorate.n() - lead.stale.len();
-        until.since(now) < self.timing.lease / 3 || can_promise < self.electorate.quorum()
-    }
-
     /// Renews when it is due, tells of the lease's state, and hands over to whom the policy prefers.
     pub(super) fn advance_lead(&mut self, now: Now) {
         let (quorum, timing) = (self.electorate.quorum(), self.timing);
-        let Some(lead) = &mut self.lead else { return };
-        if now.boot >= lead.next_round {
-            self.start_round(now);
-        } else if now.boot >= lead.next_resend {
-            lead.next_resend = now.boot + timing.renewal() / 3;
-            self.resend_round();
+        if !self.leads_in_vain(now.boot) {
+            self.renew_when_due(now);
         }
         let Some(lead) = &mut self.lead else { return };
         let until = lead.until(quorum, timing).filter(|until| *until > now.boot);
@@ -169,12 +163,24 @@ impl Core {
         self.hand_over(now);
     }
 
+    fn renew_when_due(&mut self, now: Now) {
+        let resend = self.timing.renewal() / 3;
+        let Some(lead) = &mut self.lead else { return };
+        if now.boot >= lead.next_round {
+            self.start_round(now);
+        } else if now.boot >= lead.next_resend {
+            lead.next_resend = now.boot + resend;
+            self.resend_round();
+        }
+    }
+
     /// The next time at which [`Core::advance_lead`] has something to do.
     pub(super) fn lead_wake(&self) -> Option<Boot> {
         let lead = self.lead.as_ref()?;
         let third = lead.announced.map(|until| until - self.timing.lease / 3);
         let future = third.filter(|third| *third > self.seen);
-        [Some(lead.next_round.min(lead.next_resend)), lead.announced, future].into_iter().flatten().min()
+        let renewal = Some(lead.next_round.min(lead.next_resend)).filter(|_| !self.leads_in_vain(self.seen));
+        [renewal, lead.announced, future].into_iter().flatten().min()
     }
 
     /// Starts a renewal: t0 is read before anything is sent.

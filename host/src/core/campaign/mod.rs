@@ -135,13 +135,28 @@ impl Core {
         }
         let due = if self.holds_lease(now).is_some() {
             self.wants_election_under_lease(now).then_some(now)?
-        } else if self.leads_from_an_earlier_life() {
+        } else if self.leads_from_an_earlier_life() || self.leads_in_vain(now) {
             now
         } else {
             let since = self.campaign.leaderless_since?;
             since + self.rank_delay()
         };
         Some(due.max(self.campaign.not_before))
+    }
+
+    /// Whether a leader is to call under its live lease: little of it is left, or too few can renew it.
+    fn wants_election_under_lease(&self, now: Boot) -> bool {
+        let Some((lead, (_, until))) = self.lead.as_ref().zip(self.holds_lease(now)) else { return false };
+        let renewable = lead.is_renewable(self.electorate.n(), self.electorate.quorum());
+        until.since(now) < self.timing.lease / 3 || !renewable
+    }
+
+    /// Whether this node leads in a term whose lease is gone for good: then it calls, and lets the promises of
+    /// those that still support it run out, or they would be kept from everybody else for ever.
+    pub(super) fn leads_in_vain(&self, now: Boot) -> bool {
+        let (n, quorum) = (self.electorate.n(), self.electorate.quorum());
+        let renewable = self.lead.as_ref().is_none_or(|lead| lead.is_renewable(n, quorum));
+        !renewable && self.holds_lease(now).is_none()
     }
 
     /// Whether the highest certificate names this node in an earlier life: its voters' promises are to it.
