@@ -24,6 +24,7 @@ mod backoff;
 mod budget;
 mod campaign;
 mod certificates;
+mod commands;
 pub mod config;
 mod detector;
 pub mod durable;
@@ -63,7 +64,7 @@ use campaign::Campaign;
 use certificates::{Certificates, Held};
 use config::{Config, Membership};
 use enclaves::Enclaves;
-use event::{Action, Command, Drop, Event, HaltReason, LeaseLoss, Notice};
+use event::{Action, Drop, Event, HaltReason, Notice};
 use follow::Followed;
 use gossip::Gossip;
 use lead::Lead;
@@ -313,28 +314,6 @@ impl Core {
             lead.unsupported(&self.me);
         }
         self.campaign_not_persisted(now);
-    }
-
-    fn on_command(&mut self, command: Command, now: Now) {
-        match command {
-            Command::StepDown { to } => {
-                if let Err(why) = self.step_down(to, now) {
-                    self.out.push(Action::Notice(Notice::CannotStepDown(why)));
-                }
-            }
-            Command::Drain(draining) => self.flags.draining = draining,
-            Command::Unhealthy(unhealthy) => self.flags.unhealthy = unhealthy,
-            Command::Prove(nonce) => self.on_nonces(None, vec![nonce], now),
-            Command::Stop => self.stop(now),
-        }
-    }
-
-    /// The process is to end: whatever it holds is given up, whether or not somebody else can take over.
-    fn stop(&mut self, now: Now) {
-        self.flags.draining = true;
-        self.stop_leading(LeaseLoss::SteppedDown);
-        self.resign(None, now);
-        self.emit_heartbeat(now);
     }
 
     fn is_voter(&self) -> bool {

@@ -3,7 +3,7 @@
 //! A length is a claim by a stranger: it is compared with the caller's cap at once, and the buffer grows only as
 //! bytes arrive. Every read and write has a deadline; a frame that has begun must end within
 //! [`Deadlines::frame`], so that nobody holds a connection with half a header. Writes are at most
-//! [`WRITE_CHUNK`](crate::limits::WRITE_CHUNK) bytes each.
+//! [`WRITE_CHUNK`] bytes each.
 //!
 //! [`FrameReader::read`] may be dropped at any await point and called again: what has arrived stays. A write that
 //! is dropped leaves half a frame behind, so its connection must be dropped too.
