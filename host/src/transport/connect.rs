@@ -236,10 +236,12 @@ mod tests {
             let mut asked = vec![0; b"CONNECT 5005\n".len()];
             stream.read_exact(&mut asked).await.unwrap();
             stream.write_all(answer).await.unwrap();
-            asked
+            let stays_open = if answer.len() > HYBRID_ANSWER_MAX { Some(stream) } else { None };
+            (asked, stays_open)
         };
         let text = format!("unix://{}?port=5005", path.display());
-        tokio::join!(monitor, dial(&text, LATE))
+        let ((asked, _stays_open), dialled) = tokio::join!(monitor, dial(&text, LATE));
+        (asked, dialled)
     }
 
     #[tokio::test]

@@ -91,13 +91,18 @@ async fn strangers_that_hold_every_place_do_not_keep_a_voter_out() {
     let mut config = config(TLS, &enclave, &[ours()]);
     config.bounds.strangers = 8;
     config.bounds.strangers_per_origin = 4;
+    config.bounds.handshake_deadline = LATE;
     let proxy = proxy(config).await;
     let Endpoint::Tls(address) = proxy.endpoint() else { panic!("{}", proxy.endpoint()) };
-    let mut idle = Vec::new();
+    let mut idle = tokio::task::JoinSet::new();
     for _ in 0..40 {
-        idle.push(connect(&Endpoint::Tcp(address.clone()), None, LATE).await.unwrap());
+        let mut stranger = connect(&Endpoint::Tcp(address.clone()), None, LATE).await.unwrap();
+        idle.spawn(async move { stranger.read(&mut [0]).await.unwrap_or(0) });
     }
-    counted(&proxy.counters().pushed_out, 36).await;
+    for _ in 0..36 {
+        assert_eq!(idle.join_next().await.unwrap().unwrap(), 0, "whoever is pushed out is hung up on");
+    }
+    assert_eq!(proxy.counters().pushed_out.get(), 36);
     assert_serves(1, &proxy).await;
 }
 
@@ -108,10 +113,14 @@ async fn idle_clients_of_a_plain_port_make_room_for_newer_ones() {
     config.bounds.strangers = 4;
     config.bounds.strangers_per_origin = 4;
     let proxy = proxy(config).await;
-    let mut idle = Vec::new();
+    let mut idle = tokio::task::JoinSet::new();
     for _ in 0..20 {
-        idle.push(raw(1, &proxy).await);
+        let mut connection = raw(1, &proxy).await;
+        idle.spawn(async move { connection.read(&mut [0]).await.unwrap_or(0) });
         assert_serves(1, &proxy).await;
+    }
+    for _ in 0..16 {
+        assert_eq!(idle.join_next().await.unwrap().unwrap(), 0, "whoever is pushed out is hung up on");
     }
 }
 
@@ -123,11 +132,15 @@ async fn a_key_that_opens_more_connections_than_it_may_loses_its_own() {
     let proxy = proxy(config).await;
     let other = node(2, &proxy);
     assert!(matches!(ask(&other, &Request::Health).await, Response::Health(_)));
-    let mut greedy = Vec::new();
+    let mut greedy = tokio::task::JoinSet::new();
     for _ in 0..10 {
-        greedy.push(raw(1, &proxy).await);
+        let mut connection = raw(1, &proxy).await;
+        greedy.spawn(async move { connection.read(&mut [0]).await.unwrap_or(0) });
     }
-    counted(&proxy.counters().replaced, 8).await;
+    for _ in 0..8 {
+        assert_eq!(greedy.join_next().await.unwrap().unwrap(), 0, "whoever is replaced is hung up on");
+    }
+    assert_eq!(proxy.counters().replaced.get(), 8);
     assert!(matches!(ask(&other, &Request::Health).await, Response::Health(_)));
     assert_eq!(proxy.counters().connections.get(), 11, "the other key still has its connection");
 }

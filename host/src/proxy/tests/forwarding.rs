@@ -118,6 +118,23 @@ async fn an_enclave_that_restarted_is_found_again_and_its_old_document_is_gone()
 }
 
 #[tokio::test]
+async fn while_the_enclave_is_away_clients_are_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let _silent_monitor = tokio::net::UnixListener::bind(directory.path().join("vm")).unwrap();
+    let mut config = config(PLAIN, &Enclave::start().await, &[]);
+    config.enclave = format!("unix://{}/vm?port=5005", directory.path().display()).parse().unwrap();
+    config.bounds.answer_deadline = Duration::from_secs(1);
+    let proxy = Proxy::start(config).await.unwrap();
+    wait_until(&proxy, |state| matches!(state, EnclaveState::Down { .. })).await;
+    let client = node(1, &proxy);
+    let began = std::time::Instant::now();
+    for _ in 0..5 {
+        assert_eq!(ask(&client, &Request::Health).await, Response::Refused(EnclaveRefusal::Unreachable));
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn an_election_whose_answer_got_lost_is_not_answered_for_the_enclave() {
     let enclave = Enclave::holding_elections().await;
     let proxy = proxy(config(TLS, &enclave, &[ours()])).await;

@@ -43,7 +43,7 @@ async fn a_stranger_that_says_nothing_is_dropped_in_time() {
 
 #[tokio::test]
 async fn strangers_that_hold_every_place_do_not_keep_a_voter_out() {
-    let bounds = Bounds { strangers: 8, strangers_per_ip: 4, ..Bounds::default() };
+    let bounds = Bounds { strangers: 8, strangers_per_ip: 4, handshake_deadline: LATE, ..Bounds::default() };
     let mut node = Node::start(LinksConfig { bounds, ..config(1) }).await;
     let mut idle = tokio::task::JoinSet::new();
     for _ in 0..40 {

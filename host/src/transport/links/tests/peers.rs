@@ -246,3 +246,20 @@ async fn a_port_in_use_is_named() {
         Ok(_) => panic!("two nodes listen at one port"),
     }
 }
+
+#[tokio::test]
+async fn a_dial_that_fails_is_nobodys_business_while_the_peer_is_connected_otherwise() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut node = Node::start(config(1)).await;
+    let mut second = welcome_by_hand(2, &node).await;
+    assert!(!node.up(2).await);
+    node.links.know(voter(2, nobody)).unwrap();
+    node.counted(|counters| &counters.dials_failed, 3).await;
+    write_frame(&mut second, b"still here", MESSAGE_MAX, LATE).await.unwrap();
+    let next = node.wait("Frame", |event| match event {
+        LinkEvent::Frame { bytes, .. } => Some(Ok(bytes)),
+        LinkEvent::Down { reason, .. } => Some(Err(reason)),
+        _ => None,
+    });
+    assert_eq!(next.await, Ok(b"still here".to_vec()));
+}
