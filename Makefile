@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check deps
+.PHONY: help run test check simulate deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
@@ -30,6 +30,10 @@ check: ## formatting, lints, documentation, and what may be linked
 	  echo "SKIPPED: licences, bans and sources: cargo-deny is missing; install it with: make deps" >&2; \
 	  [ -z "$${NITRO_ELECT_NO_SKIP:-}" ]; \
 	fi
+
+simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log
+	$(CARGO) build --locked --release -p nitro-elect-tests --bin simulate
+	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
 
 deps: ## install what tests and checks need: Debian packages (as root), cargo-deny
 	@missing=; \

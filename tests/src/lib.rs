@@ -2,4 +2,5 @@
 //!
 //! Everything here and there is test code: nothing of it is linked into what the project ships.
 
+pub mod sim;
 pub mod skip;

@@ -1,0 +1,125 @@
+//! The simulator's command: `simulate --seed N [--trace]` replays one seed, `simulate --secs N` runs fresh seeds
+//! on both cores for that long. It exits 0 only without a violation.
+
+use anyhow::{Context, Result, bail};
+use nitro_elect_tests::sim::campaign::{self, Failure, Figures};
+use nitro_elect_tests::sim::scenario::Scenario;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What was asked for.
+struct Wanted {
+    seed: Option<u64>,
+    seeds: u64,
+    secs: Option<u64>,
+    trace: bool,
+    jobs: usize,
+    scan: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let wanted = read_arguments()?;
+    if wanted.trace {
+        let seed = wanted.seed.context("--trace needs --seed N")?;
+        return Ok(show(seed));
+    }
+    Ok(run(&wanted))
+}
+
+fn read_arguments() -> Result<Wanted> {
+    let mut wanted = Wanted { seed: None, seeds: u64::MAX, secs: None, trace: false, jobs: 2, scan: false };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || -> Result<u64> {
+            let text = arguments.next().with_context(|| format!("{argument} needs a number"))?;
+            text.parse().with_context(|| format!("{argument} needs a number, not {text:?}"))
+        };
+        match argument.as_str() {
+            "--seed" => wanted.seed = Some(number()?),
+            "--seeds" => wanted.seeds = number()?,
+            "--secs" => wanted.secs = Some(number()?),
+            "--jobs" => wanted.jobs = number()?.max(1) as usize,
+            "--trace" => wanted.trace = true,
+            "--scan" => wanted.scan = true,
+            _ => bail!("usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan]"),
+        }
+    }
+    if wanted.secs.is_none() && wanted.seeds == u64::MAX {
+        wanted.seeds = 1;
+    }
+    Ok(wanted)
+}
+
+fn show(seed: u64) -> ExitCode {
+    let scenario = Scenario::draw(seed);
+    println!("{scenario:#?}");
+    let (outcome, log) = campaign::trace(scenario);
+    log.iter().for_each(|line| println!("{line}"));
+    match outcome {
+        Ok(figures) => {
+            println!("seed {seed}: no violation; {} elections, {}", figures.elections, figures.faults);
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("seed {seed}: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(wanted: &Wanted) -> ExitCode {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
+    let first = wanted.seed.unwrap_or((clock >> 10) % 1_000_000_000_000);
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let started = Instant::now();
+    let end = wanted.secs.map(|secs| started + Duration::from_secs(secs));
+    let work = || {
+        let (mut figures, mut failures) = (Figures::default(), Vec::new());
+        while !stop.load(Ordering::Relaxed) && end.is_none_or(|end| Instant::now() < end) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= wanted.seeds {
+                break;
+            }
+            match campaign::run_seed(first + index) {
+                Ok(one) => figures.add(&one),
+                Err(failure) => {
+                    stop.store(!wanted.scan, Ordering::Relaxed);
+                    if wanted.scan {
+                        println!("seed {}: {}", failure.seed, failure.violation);
+                    }
+                    failures.push(failure);
+                }
+            }
+        }
+        (figures, failures)
+    };
+    let results: Vec<(Figures, Vec<Box<Failure>>)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..wanted.jobs).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a world's panics are caught in it")).collect()
+    });
+    summarise(results, started.elapsed(), wanted)
+}
+
+fn summarise(results: Vec<(Figures, Vec<Box<Failure>>)>, wall: Duration, wanted: &Wanted) -> ExitCode {
+    let (mut figures, mut failures) = (Figures::default(), Vec::new());
+    for (one, failed) in results {
+        figures.add(&one);
+        failures.extend(failed);
+    }
+    if let Some(failure) = failures.first().filter(|_| !wanted.scan) {
+        println!("{}", failure.report());
+    }
+    let hours = figures.simulated.as_secs_f64() / 3600.0;
+    let speed = figures.simulated.as_secs_f64() / (wall.as_secs_f64() * wanted.jobs as f64);
+    println!("{} seeds, {hours:.2} simulated hours, {} elections", figures.seeds, figures.elections);
+    println!("faults: {}", figures.faults);
+    println!(
+        "after the storm, in leases: to a lease {:.2} at most, to agreement {:.2} at most",
+        figures.longest_to_lease, figures.longest_to_agree
+    );
+    println!("{} steps, {speed:.0} simulated seconds per core-second", figures.steps);
+    println!("{} violations", failures.len());
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

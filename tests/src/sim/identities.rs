@@ -1,0 +1,150 @@
+//! Enclave identities with real attestation documents, made once a process and lent to every simulated boot.
+//!
+//! The witness of a verified enclave cannot be faked, so each boot needs a document that passes every check. Making
+//! and checking one costs milliseconds, a simulated election microseconds; hence the pool, and one memory of
+//! verified documents for all simulated nodes. A world never uses one identity for two boots.
+
+use nitro_elect::core::attested::Attested;
+use nitro_elect::simulated::nsm::measurements;
+use nitro_elect::simulated::{SimulatedNsm, SimulatedPki};
+use nitro_elect_enclave::attestor::{Attestor, ModuleError};
+use nitro_elect_enclave::keys::{Keys, SigningError};
+use nitro_elect_protocol::crypto::{Crypto, Ring};
+use nitro_elect_protocol::ids::EnclaveId;
+use nitro_elect_protocol::limits::AGE_MAX;
+use nitro_elect_protocol::seal::{OpenError, SealedView};
+use nitro_elect_protocol::trust::Trust;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::clock::EPOCH;
+use super::dice::Dice;
+use super::standin::{self, StandIn};
+
+/// Boots that one world can have. The nodes' memory of documents holds as many.
+pub const BOOTS_MAX: usize = 48;
+
+const KEYS: [&[u8]; 2] = [
+    include_bytes!("../../../enclave/tests/keys/rsa-2048-1.pkcs8.der"),
+    include_bytes!("../../../enclave/tests/keys/rsa-2048-2.pkcs8.der"),
+];
+
+/// Which primitives a world runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Primitives {
+    /// [`super::standin`].
+    StandIn,
+    /// Ed25519, RSA-PSS and HPKE as the product uses them.
+    Real,
+}
+
+/// What one boot of an enclave is known by.
+pub struct Identity {
+    /// Its keys.
+    pub keys: Keys,
+    /// Its attestation document, dated [`EPOCH`].
+    pub document: Vec<u8>,
+    spki: Vec<u8>,
+}
+
+/// All that is shared by the worlds of a process.
+pub struct Shared {
+    nsm: SimulatedNsm,
+    made: Mutex<Vec<Arc<Identity>>>,
+    standin: Arc<Attested>,
+    real: Arc<Attested>,
+}
+
+impl Shared {
+    /// The process's own.
+    pub fn get() -> &'static Shared {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let pki = SimulatedPki::generate().expect("rcgen makes a P-384 root");
+            Shared {
+                nsm: SimulatedNsm::new(pki, measurements()),
+                made: Mutex::default(),
+                standin: Arc::new(Attested::new(Arc::new(StandIn))),
+                real: Arc::new(Attested::new(Arc::new(Ring))),
+            }
+        })
+    }
+
+    /// The trust section that accepts the pool's identities.
+    pub fn trust(&self) -> Trust {
+        Trust::new(self.nsm.pki().root(), vec![self.nsm.pcrs().clone()], false, AGE_MAX)
+    }
+
+    /// The primitives, with the memory of verified documents.
+    pub fn crypto(&self, primitives: Primitives) -> Arc<dyn Crypto> {
+        match primitives {
+            Primitives::StandIn => self.standin.clone(),
+            Primitives::Real => self.real.clone(),
+        }
+    }
+
+    /// The identity of a world's `boot`-th boot of any enclave.
+    pub fn identity(&self, boot: usize) -> Arc<Identity> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        while made.len() <= boot {
+            let identity = self.make(made.len());
+            made.push(Arc::new(identity));
+        }
+        made[boot].clone()
+    }
+
+    fn make(&self, number: usize) -> Identity {
+        let secret = Dice::new(number as u64).bytes32();
+        let keys =
+            Keys::from_pkcs8(KEYS[number % KEYS.len()], &secret).expect("the keys of the tree are RSA keys");
+        let claims = keys.claims();
+        let document = self.nsm.attest(EPOCH, &claims.public_key, &claims.user_data, None);
+        Identity {
+            keys,
+            document: document.expect("the claims are within the NSM's bounds"),
+            spki: claims.public_key,
+        }
+    }
+}
+
+/// A boot's way to the world, for the real service.
+pub struct SimulatedAttestor {
+    identity: Arc<Identity>,
+    primitives: Primitives,
+    dice: Mutex<Dice>,
+}
+
+impl SimulatedAttestor {
+    /// The attestor of one boot; `dice` serve its lotteries.
+    pub fn new(identity: Arc<Identity>, primitives: Primitives, dice: Dice) -> Self {
+        SimulatedAttestor { identity, primitives, dice: Mutex::new(dice) }
+    }
+}
+
+impl Attestor for SimulatedAttestor {
+    fn attest(&self, _nonce: Option<&[u8]>) -> Result<Vec<u8>, ModuleError> {
+        Ok(self.identity.document.clone())
+    }
+
+    fn random(&self) -> Result<[u8; 16], ModuleError> {
+        let bytes = self.dice.lock().unwrap_or_else(PoisonError::into_inner).bytes32();
+        Ok(std::array::from_fn(|index| bytes[index]))
+    }
+
+    fn enclave(&self) -> EnclaveId {
+        self.identity.keys.enclave()
+    }
+
+    fn open(&self, context: &[u8], sealed: &SealedView) -> Result<Vec<u8>, OpenError> {
+        match self.primitives {
+            Primitives::StandIn => standin::open(&self.identity.keys.hpke_key(), context, sealed),
+            Primitives::Real => self.identity.keys.open(context, sealed),
+        }
+    }
+
+    fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SigningError> {
+        match self.primitives {
+            Primitives::StandIn => Ok(standin::enclave_signature(&self.identity.spki, input)),
+            Primitives::Real => self.identity.keys.sign(input),
+        }
+    }
+}

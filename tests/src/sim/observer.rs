@@ -1,0 +1,322 @@
+//! Sees everything, and checks the invariants of DESIGN §4 as things happen.
+//!
+//! I1 and I2 are looked at when an enclave has signed, I3 then and when a node adopts, I4 when a lease is gained
+//! or prolonged (between these nobody's lease can begin), I5 when an enclave has signed, I6 when anything leaves a
+//! process, I7 when a node adopts. I8 to I10 are demands on time: see `ending`. I11 is looked at by the world.
+
+use nitro_elect::core::event::Notice;
+use nitro_elect_protocol::certificate::{Certificate, SignedCertificate, VerifiedCertificate};
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::enclave_api::{Elect, Request};
+use nitro_elect_protocol::ids::{ElectorateDigest, NodeId, Term};
+use nitro_elect_protocol::peer::PeerMessage;
+use nitro_elect_protocol::seal::SealedView;
+use nitro_elect_protocol::statement::Signed;
+use nitro_elect_protocol::time::Boot;
+use nitro_elect_protocol::view::View;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::clock::At;
+use super::recorder::Recorder;
+use super::violation::{Invariant, Violation};
+
+/// A lease as one honest node believes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Belief {
+    /// Its term.
+    pub term: Term,
+    /// When it ends, in true time.
+    pub until: At,
+}
+
+/// A certificate that an enclave of the world has signed.
+#[derive(Debug)]
+struct Issued {
+    bytes: Vec<u8>,
+    leader: NodeId,
+}
+
+/// A view of an honest voter that left its process.
+#[derive(Debug)]
+struct Left {
+    signed: Signed<View>,
+    signed_at: At,
+}
+
+/// What is known of one machine's node.
+#[derive(Debug)]
+struct Node {
+    id: NodeId,
+    honest: bool,
+    belief: Option<Belief>,
+    /// The highest term adopted in the present life.
+    adopted: Term,
+}
+
+/// Everything that the invariants speak of.
+#[derive(Debug)]
+pub struct Observer {
+    /// The first violation seen.
+    pub violation: Option<Violation>,
+    /// Certificates issued.
+    pub elections: u64,
+    /// The last call by an honest node.
+    pub called: Option<(usize, Term)>,
+    electorate: ElectorateDigest,
+    quorum: usize,
+    nodes: Vec<Node>,
+    issued: BTreeMap<Term, Issued>,
+    /// When certificates were issued, and the highest term up to then.
+    highest: Vec<(At, Term)>,
+    left: BTreeMap<(NodeId, Term), Left>,
+    /// The highest term in which each node held a lease.
+    led: Vec<Term>,
+}
+
+impl Observer {
+    /// An observer of these nodes, all honest.
+    pub fn new(electorate: &Electorate, nodes: impl Iterator<Item = NodeId>) -> Self {
+        let nodes: Vec<Node> =
+            nodes.map(|id| Node { id, honest: true, belief: None, adopted: Term(0) }).collect();
+        Observer {
+            violation: None,
+            elections: 0,
+            called: None,
+            electorate: electorate.digest(),
+            quorum: electorate.quorum(),
+            led: vec![Term(0); nodes.len()],
+            nodes,
+            issued: BTreeMap::new(),
+            highest: Vec::new(),
+            left: BTreeMap::new(),
+        }
+    }
+
+    /// This node is not to be believed, and nothing is demanded of it.
+    pub fn is_byzantine(&mut self, node: usize) {
+        self.nodes[node].honest = false;
+    }
+
+    /// Whether a node is honest.
+    pub fn is_honest(&self, node: usize) -> bool {
+        self.nodes[node].honest
+    }
+
+    /// The lease that an honest node holds at this moment.
+    pub fn lease_of(&self, node: usize, at: At) -> Option<Belief> {
+        self.nodes[node].belief.filter(|belief| belief.until > at)
+    }
+
+    /// A node's process ended: what it believed is gone with it.
+    pub fn ended(&mut self, node: usize) {
+        self.nodes[node].belief = None;
+        self.nodes[node].adopted = Term(0);
+    }
+
+    /// A message leaves a process.
+    pub fn sends(&mut self, at: At, node: usize, message: &PeerMessage, record: &Recorder) {
+        if let PeerMessage::CallAnswer(answer) = message
+            && let Ok(sealed) = &answer.outcome
+        {
+            self.view_leaves(at, node, sealed, record);
+        }
+    }
+
+    /// A question leaves a process.
+    pub fn asks(&mut self, at: At, node: usize, message: &Request, record: &Recorder) {
+        if let Request::Elect(elect) = message {
+            elect.views.iter().for_each(|sealed| self.view_leaves(at, node, sealed, record));
+        }
+    }
+
+    fn view_leaves(&mut self, at: At, node: usize, sealed: &SealedView, record: &Recorder) {
+        let Some(sealed) = record.behind(sealed) else { return };
+        let Ok(view) = sealed.signed.peek() else { return };
+        let own = &self.nodes[node];
+        if own.honest && view.voter == own.id {
+            self.i6_one_view_per_term(at, &view, &sealed.signed, sealed.at);
+        }
+    }
+
+    /// An enclave has signed a certificate.
+    pub fn certified(&mut self, at: At, signed: &SignedCertificate, elect: &Elect, record: &Recorder) {
+        let Ok(certificate) = signed.peek() else {
+            return self.broken(Invariant::I7, at, "an enclave signed what is no certificate".into());
+        };
+        if certificate.electorate != self.electorate {
+            return;
+        }
+        self.elections += 1;
+        self.i1_i2_one_certificate_per_term(at, &certificate, signed);
+        self.i3_later_elections_have_higher_terms(at, &certificate);
+        self.i5_leaders_signed_and_are_seen_alive(at, &certificate, elect, record);
+        let issued = Issued { bytes: signed.bytes.clone(), leader: certificate.leader };
+        self.issued.insert(certificate.term, issued);
+        let highest = self.highest.last().map_or(Term(0), |(_, term)| *term).max(certificate.term);
+        self.highest.push((at, highest));
+    }
+
+    /// A node tells something.
+    pub fn notices(&mut self, at: At, node: usize, notice: &Notice, when: impl Fn(Boot) -> At) {
+        if !self.nodes[node].honest {
+            return;
+        }
+        match notice {
+            Notice::Called { term } => self.called = Some((node, *term)),
+            Notice::Adopted(certificate) => self.adopts(at, node, certificate),
+            Notice::LeaseGained { term, until } | Notice::LeaseExtended { term, until } => {
+                let belief = Belief { term: *term, until: when(*until) };
+                self.i4_one_lease_at_any_instant(at, node, belief);
+                self.nodes[node].belief = Some(belief);
+                self.led[node] = self.led[node].max(*term);
+            }
+            Notice::LeaseLost { .. } => self.nodes[node].belief = None,
+            Notice::Equivocation(evidence) => {
+                let accused = self.nodes.iter().find(|other| other.id == evidence.voter);
+                if accused.is_some_and(|accused| accused.honest) {
+                    let what = format!("an honest voter is shown to have signed twice in {}", evidence.term);
+                    self.broken(Invariant::I6, at, what);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn adopts(&mut self, at: At, node: usize, certificate: &VerifiedCertificate) {
+        self.i7_only_genuine_certificates_are_adopted(at, certificate);
+        let seen = self.nodes[node].adopted;
+        if certificate.term <= seen {
+            let what = format!("{} adopts term {} after {seen}", self.name(node), certificate.term);
+            self.broken(Invariant::I3, at, what);
+        }
+        self.nodes[node].adopted = certificate.term;
+    }
+
+    fn i1_i2_one_certificate_per_term(
+        &mut self,
+        at: At,
+        certificate: &Certificate,
+        signed: &SignedCertificate,
+    ) {
+        let Some(known) = self.issued.get(&certificate.term) else { return };
+        if known.leader != certificate.leader {
+            let what = format!("term {} has two leaders", certificate.term);
+            self.broken(Invariant::I2, at, what);
+        } else if known.bytes != signed.bytes {
+            let what = format!("term {} has two certificates", certificate.term);
+            self.broken(Invariant::I1, at, what);
+        }
+    }
+
+    /// An election has started at the latest when the first of its honest signers signed.
+    fn i3_later_elections_have_higher_terms(&mut self, at: At, certificate: &Certificate) {
+        let term = certificate.term;
+        let signed = certificate.signers.iter().filter_map(|signer| self.left.get(&(*signer, term)));
+        let Some(start) = signed.map(|left| left.signed_at).min() else { return };
+        let before = self.highest.partition_point(|(issued, _)| *issued < start);
+        let highest = before.checked_sub(1).map_or(Term(0), |last| self.highest[last].1);
+        if highest >= term {
+            let what =
+                format!("term {term} was called at {start}, when term {highest} was certified already");
+            self.broken(Invariant::I3, at, what);
+        }
+    }
+
+    fn i5_leaders_signed_and_are_seen_alive(
+        &mut self,
+        at: At,
+        certificate: &Certificate,
+        elect: &Elect,
+        record: &Recorder,
+    ) {
+        let (leader, term) = (certificate.leader, certificate.term);
+        let opened = elect.views.iter().filter_map(|sealed| record.behind(sealed)?.signed.peek().ok());
+        let views: BTreeMap<NodeId, View> = opened
+            .filter(|view| certificate.signers.contains(&view.voter))
+            .map(|view| (view.voter, view))
+            .collect();
+        let sees = |view: &&View| view.voter == leader || view.active.contains(&leader);
+        let seen = views.values().filter(sees).count();
+        let counted = certificate.signers.len();
+        let distinct: BTreeSet<_> = certificate.signers.iter().collect();
+        if distinct.len() < self.quorum {
+            let what = format!("term {term} was decided by {} of {} views", distinct.len(), self.quorum);
+            self.broken(Invariant::I1, at, what);
+        }
+        let own = views.get(&leader).is_some_and(|view| view.term == term);
+        if !own || 2 * seen <= counted {
+            let what =
+                format!("the leader of term {term} signed: {own}; {seen} of {counted} views saw it alive");
+            self.broken(Invariant::I5, at, what);
+        }
+    }
+
+    fn i4_one_lease_at_any_instant(&mut self, at: At, node: usize, belief: Belief) {
+        if belief.until <= at {
+            return;
+        }
+        let others = || (0..self.nodes.len()).filter(|other| *other != node && self.nodes[*other].honest);
+        let holder = others().find(|other| self.lease_of(*other, at).is_some());
+        if let Some(other) = holder {
+            let until = self.nodes[other].belief.map_or(at, |belief| belief.until);
+            let what = format!(
+                "{} holds the lease of term {} until {}, {} still holds one until {until}",
+                self.name(node),
+                belief.term,
+                belief.until,
+                self.name(other)
+            );
+            return self.broken(Invariant::I4, at, what);
+        }
+        let higher = others().find(|other| self.led[*other] > belief.term);
+        if let Some(other) = higher {
+            let what = format!(
+                "{} leads in term {}, after {} did in term {}",
+                self.name(node),
+                belief.term,
+                self.name(other),
+                self.led[other]
+            );
+            self.broken(Invariant::I4, at, what);
+        }
+    }
+
+    fn i6_one_view_per_term(&mut self, at: At, view: &View, signed: &Signed<View>, signed_at: At) {
+        let key = (view.voter, view.term);
+        match self.left.get(&key) {
+            Some(known) if known.signed.bytes() != signed.bytes() => {
+                let what = format!(
+                    "{} signed two views for term {}, at {} and {signed_at}",
+                    view.voter.short(),
+                    view.term,
+                    known.signed_at
+                );
+                self.broken(Invariant::I6, at, what);
+            }
+            Some(_) => {}
+            None => {
+                self.left.insert(key, Left { signed: signed.clone(), signed_at });
+            }
+        }
+    }
+
+    fn i7_only_genuine_certificates_are_adopted(&mut self, at: At, certificate: &VerifiedCertificate) {
+        let genuine = certificate.electorate == self.electorate
+            && self
+                .issued
+                .get(&certificate.term)
+                .is_some_and(|issued| issued.bytes == certificate.signed().bytes);
+        if !genuine {
+            let what = format!("term {} was adopted, which no enclave certified", certificate.term);
+            self.broken(Invariant::I7, at, what);
+        }
+    }
+
+    fn name(&self, node: usize) -> String {
+        format!("n{}", node + 1)
+    }
+
+    fn broken(&mut self, invariant: Invariant, at: At, what: String) {
+        self.violation.get_or_insert(Violation { invariant, at, what });
+    }
+}

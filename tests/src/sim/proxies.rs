@@ -1,0 +1,204 @@
+//! Enclaves with the product's own service in them, and the proxies in front of them.
+
+use nitro_elect::core::event::{EnclaveIndex, Event, RequestId, Unanswered};
+use nitro_elect_enclave::service::Service;
+use nitro_elect_protocol::attestation::{AttestationError, VerifiedEnclave, When};
+use nitro_elect_protocol::crypto::{BadSignature, Crypto};
+use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
+use nitro_elect_protocol::ids::{EnclaveId, HpkeKey, NodeId, Signature};
+use nitro_elect_protocol::seal::{SealError, SealedView};
+use nitro_elect_protocol::trust::Trust;
+use rand::CryptoRng;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::identities::{BOOTS_MAX, Shared, SimulatedAttestor};
+use super::violation::Invariant;
+use super::world::{Happening, World};
+
+/// A place where enclaves run, one after the other.
+pub struct Host {
+    /// The enclave's service, while one runs.
+    pub service: Option<Service<SimulatedAttestor>>,
+    /// What the log calls it: the number of its boot among all.
+    pub name: String,
+}
+
+/// A proxy in front of one host.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Whose enclave it reaches.
+    pub host: usize,
+    /// Whether it runs.
+    pub is_up: bool,
+}
+
+/// The world's primitives for the service, which owns its own.
+struct Lent(Arc<dyn Crypto>);
+
+impl Crypto for Lent {
+    fn verify_enclave(
+        &self,
+        document: &[u8],
+        trust: &Trust,
+        claimed: Option<EnclaveId>,
+        when: When,
+    ) -> Result<VerifiedEnclave, AttestationError> {
+        self.0.verify_enclave(document, trust, claimed, when)
+    }
+
+    fn verify(&self, signer: &NodeId, input: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        self.0.verify(signer, input, signature)
+    }
+
+    fn verify_enclave_signature(
+        &self,
+        spki: &[u8],
+        input: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        self.0.verify_enclave_signature(spki, input, signature)
+    }
+
+    fn seal(
+        &self,
+        to: &HpkeKey,
+        context: &[u8],
+        view: &[u8],
+        randomness: &mut dyn CryptoRng,
+    ) -> Result<SealedView, SealError> {
+        self.0.seal(to, context, view, randomness)
+    }
+}
+
+impl World {
+    /// Boots all enclaves and puts proxies before them: one each, or one for each machine.
+    pub(super) fn build_enclaves(&mut self) {
+        let shared = self.dice.chance(500);
+        for host in 0..self.scenario.enclaves {
+            self.hosts.push(Host { service: None, name: String::new() });
+            self.boot(host);
+            for machine in 0..self.machines.len() {
+                if !shared || machine == 0 {
+                    self.proxies.push(Proxy { host, is_up: true });
+                }
+                self.machines[machine].proxies.push(self.proxies.len() - 1);
+            }
+        }
+    }
+
+    /// An enclave starts, with keys of its own and nothing in memory.
+    pub(super) fn boot(&mut self, host: usize) {
+        if self.boots >= BOOTS_MAX || self.hosts[host].service.is_some() {
+            return;
+        }
+        let identity = Shared::get().identity(self.boots);
+        self.boots += 1;
+        let primitives = self.scenario.primitives;
+        let attestor = SimulatedAttestor::new(identity, primitives, self.dice.fork());
+        let crypto = Lent(Shared::get().crypto(primitives));
+        let name = format!("E{}", self.boots);
+        self.trace.note(self.at, &name, || format!("boots at host {}", host + 1));
+        self.hosts[host] = Host { service: Some(Service::new(attestor, Box::new(crypto))), name };
+    }
+
+    /// Whether enclaves can still be restarted without using an identity twice.
+    pub(super) fn can_boot(&self) -> bool {
+        self.boots + self.scenario.enclaves < BOOTS_MAX
+    }
+
+    pub(super) fn ask(&mut self, machine: usize, slot: EnclaveIndex, request: RequestId, message: Request) {
+        let proxy = self.machines[machine].proxies[slot.0];
+        let life = self.machines[machine].life;
+        let at = self.at + self.dice.span(self.scenario.enclave_latency.0, self.scenario.enclave_latency.1);
+        let message = Box::new(message);
+        self.queue.plan(at, Happening::Asked { machine, life, proxy, request, message });
+    }
+
+    /// A question arrives at the proxy, and at its enclave if both are there.
+    pub(super) fn asked(
+        &mut self,
+        machine: usize,
+        life: u64,
+        proxy: usize,
+        request: RequestId,
+        message: Request,
+    ) {
+        let host = self.proxies[proxy].host;
+        let reachable = self.proxies[proxy].is_up && self.hosts[host].service.is_some();
+        if !reachable {
+            let patience = self.dice.span(Duration::from_millis(1), self.scenario.lease / 4);
+            return self.plan_answer(machine, life, request, None, patience);
+        }
+        let answer = self.enclave_answers(host, message);
+        let delay = self.dice.span(self.scenario.enclave_latency.0, self.scenario.enclave_latency.1);
+        if !self.calm && self.dice.chance(self.scenario.weather.lost) {
+            self.tally.count(Fault::AnswerLost);
+            return self.plan_answer(machine, life, request, None, self.scenario.lease / 4);
+        }
+        self.plan_answer(machine, life, request, answer.map(Box::new), delay);
+    }
+
+    fn plan_answer(
+        &mut self,
+        machine: usize,
+        life: u64,
+        request: RequestId,
+        answer: Option<Box<Response>>,
+        delay: Duration,
+    ) {
+        self.queue.plan(self.at + delay, Happening::Answered { machine, life, request, answer });
+    }
+
+    /// The service answers; certificates are seen by the observer the moment they exist.
+    pub(super) fn enclave_answers(&mut self, host: usize, message: Request) -> Option<Response> {
+        let Host { service, name } = &self.hosts[host];
+        let service = service.as_ref()?;
+        let elect = match &message {
+            Request::Elect(elect) => Some(elect.clone()),
+            _ => None,
+        };
+        let answer = catch_unwind(AssertUnwindSafe(|| service.answer(message)));
+        let Ok(answer) = answer else {
+            let what = format!("enclave {name} panics");
+            self.observer.violation = Some(self.violated(Invariant::I11, what));
+            return None;
+        };
+        match (&answer, elect) {
+            (Response::Elected { certificate, .. }, Some(elect)) => {
+                self.trace.note(self.at, name, || {
+                    format!("certifies term {} for {} views", elect.term, elect.views.len())
+                });
+                self.observer.certified(self.at, certificate, &elect, &self.crypto);
+            }
+            (Response::Refused(refusal), Some(elect)) => {
+                let told = refusal_text(refusal);
+                self.trace.note(self.at, name, || format!("refuses term {}: {told}", elect.term));
+            }
+            _ => {}
+        }
+        Some(answer)
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        machine: usize,
+        life: u64,
+        request: RequestId,
+        answer: Option<Box<Response>>,
+    ) {
+        if self.lives(machine, life) {
+            let answer = answer.map(|answer| *answer).ok_or(Unanswered);
+            self.feed(machine, Event::EnclaveAnswered { request, answer });
+        }
+    }
+}
+
+fn refusal_text(refusal: &EnclaveRefusal) -> String {
+    match refusal {
+        EnclaveRefusal::TooFewViews { skipped, .. } => format!("{refusal}; skipped {skipped:?}"),
+        _ => refusal.to_string(),
+    }
+}

@@ -1,0 +1,183 @@
+//! What one world is like: drawn from its seed, or written by hand.
+
+use nitro_elect_protocol::electorate::{Electorate, VERSION, Voter};
+use nitro_elect_protocol::ids::{ClusterId, NodeId};
+use nitro_elect_protocol::policy::{Policy, Prefer, Rule};
+use nitro_elect_protocol::quorum;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::fault::Weights;
+use super::identities::{Primitives, Shared};
+
+/// A driver that gives ticks badly, in thousandths.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BadTicks {
+    /// Up to half a lease late.
+    pub late: u64,
+    /// Twice.
+    pub doubled: u64,
+    /// Not at all: the next one comes a step later.
+    pub dropped: u64,
+}
+
+/// How messages fare, in thousandths, without any particular fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Lost.
+    pub lost: u64,
+    /// Delivered twice.
+    pub doubled: u64,
+    /// Up to two leases late.
+    pub late: u64,
+    /// Whether messages of one direction keep their order.
+    pub in_order: bool,
+}
+
+/// Everything that a world follows from.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Where it came from.
+    pub seed: u64,
+    /// What signs.
+    pub primitives: Primitives,
+    /// Voters.
+    pub n: usize,
+    /// Byzantine voters tolerated.
+    pub f: usize,
+    /// Byzantine voters there are: the last ones.
+    pub byzantine: usize,
+    /// Who leads.
+    pub policy: Policy,
+    /// The lease.
+    pub lease: Duration,
+    /// Enclaves that nodes can ask.
+    pub enclaves: usize,
+    /// Whether messages travel as bytes.
+    pub coded: bool,
+    /// One way between two machines, at least and at most.
+    pub latency: (Duration, Duration),
+    /// One way to an enclave, at least and at most.
+    pub enclave_latency: (Duration, Duration),
+    /// How long a synced write takes, at most.
+    pub sync: Duration,
+    /// Thousandths of crashes that a supervisor notices.
+    pub last_wills: u64,
+    /// How messages fare.
+    pub weather: Weather,
+    /// How ticks fare.
+    pub ticks: BadTicks,
+    /// What strikes.
+    pub weights: Weights,
+    /// How often something strikes.
+    pub fault_every: Duration,
+    /// How long faults strike, after a first quiet lease.
+    pub storm: Duration,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn draw(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let n = *dice.pick(&[1, 2, 3, 3, 4, 4, 4, 4, 4, 5, 7]);
+        let f = if dice.chance(800) { quorum::default_f(n) } else { 0 };
+        let lease = Duration::from_millis(*dice.pick(&[200, 500, 1000, 1000, 1000, 1000, 5000]));
+        let fault_every = lease * *dice.pick(&[1, 2, 4, 8]) / 2;
+        Scenario {
+            seed,
+            primitives: if seed % 50 == 49 { Primitives::Real } else { Primitives::StandIn },
+            n,
+            f,
+            byzantine: 0,
+            policy: draw_policy(&mut dice),
+            lease,
+            enclaves: *dice.pick(&[1, 1, 2, 3]),
+            coded: dice.chance(50),
+            latency: draw_latency(&mut dice, lease),
+            enclave_latency: (Duration::from_micros(400), Duration::from_micros(1500)),
+            sync: Duration::from_micros(dice.between(100, 1500)),
+            last_wills: *dice.pick(&[0, 500, 1000]),
+            weather: draw_weather(&mut dice),
+            ticks: draw_ticks(&mut dice),
+            weights: Weights::draw(&mut dice),
+            fault_every,
+            storm: lease * *dice.pick(&[10, 20, 40]),
+        }
+    }
+
+    /// A calm cluster of `n` with the defaults of the product and a network of a data centre.
+    pub fn calm(seed: u64, n: usize) -> Self {
+        Scenario {
+            seed,
+            primitives: Primitives::StandIn,
+            n,
+            f: quorum::default_f(n),
+            byzantine: 0,
+            policy: Policy::of(Rule::Priority),
+            lease: Duration::from_secs(1),
+            enclaves: 1,
+            coded: false,
+            latency: (Duration::from_micros(100), Duration::from_micros(500)),
+            enclave_latency: (Duration::from_micros(500), Duration::from_micros(750)),
+            sync: Duration::from_millis(1),
+            last_wills: 0,
+            weather: Weather { in_order: true, ..Weather::default() },
+            ticks: BadTicks::default(),
+            weights: Weights::only(&[]),
+            fault_every: Duration::from_secs(1),
+            storm: Duration::ZERO,
+        }
+    }
+
+    /// The electorate of these voters.
+    pub fn electorate(&self, voters: Vec<Voter>) -> Electorate {
+        let mut electorate = Electorate {
+            version: VERSION,
+            cluster: ClusterId([7; 16]),
+            name: "simulated".into(),
+            epoch: 0,
+            previous: None,
+            f: self.f as u32,
+            policy: self.policy,
+            lease_ms: self.lease.as_millis() as u64,
+            trust: Shared::get().trust(),
+            voters,
+        };
+        electorate.sort();
+        electorate
+    }
+
+    /// The voter of this index and key.
+    pub fn voter(&self, index: usize, key: NodeId) -> Voter {
+        let weight = (self.n - index) as u32;
+        Voter { key, name: format!("n{}", index + 1), address: format!("10.0.0.{}:5000", index + 1), weight }
+    }
+}
+
+fn draw_policy(dice: &mut Dice) -> Policy {
+    let rule = *dice.pick(&[Rule::Priority, Rule::Priority, Rule::Highest, Rule::Rotate, Rule::Lottery]);
+    let prefer = if dice.chance(250) { Prefer::Return } else { Prefer::Stay };
+    Policy { sticky: dice.chance(600), prefer, ..Policy::of(rule) }
+}
+
+/// A step must hold two round trips and a write.
+fn draw_latency(dice: &mut Dice, lease: Duration) -> (Duration, Duration) {
+    let most = Duration::from_micros(*dice.pick(&[500, 2000, 8000]));
+    (Duration::from_micros(100), most.min(lease / 60))
+}
+
+fn draw_weather(dice: &mut Dice) -> Weather {
+    if dice.chance(500) {
+        return Weather { in_order: true, ..Weather::default() };
+    }
+    let rate = |dice: &mut Dice| *dice.pick(&[0, 0, 2, 20, 100]);
+    Weather { lost: rate(dice), doubled: rate(dice), late: rate(dice), in_order: dice.chance(300) }
+}
+
+fn draw_ticks(dice: &mut Dice) -> BadTicks {
+    if dice.chance(700) {
+        return BadTicks::default();
+    }
+    let rate = |dice: &mut Dice| *dice.pick(&[0, 20, 100, 300]);
+    BadTicks { late: rate(dice), doubled: rate(dice), dropped: rate(dice) }
+}

@@ -1,0 +1,199 @@
+//! The storm: what strikes, when, and for how long; and the calm after it.
+
+use nitro_elect::core::event::Command;
+use nitro_elect_protocol::ids::Nonce;
+use nitro_elect_protocol::peer::PeerMessage;
+use std::time::Duration;
+
+use super::ending::Ending;
+use super::fault::Fault;
+use super::world::{Happening, World};
+
+impl World {
+    /// Something strikes, and the next strike is planned.
+    pub(super) fn strike(&mut self) {
+        if self.calm {
+            return;
+        }
+        if let Some(fault) = self.scenario.weights.next(&mut self.dice) {
+            self.cause(fault);
+        }
+        let every = self.scenario.fault_every;
+        let next = self.at + self.dice.span(every / 4, every * 2);
+        self.queue.plan(next, Happening::Strike);
+    }
+
+    fn cause(&mut self, fault: Fault) {
+        let machine = self.dice.below(self.machines.len() as u64) as usize;
+        let span = self.a_while();
+        match fault {
+            Fault::Crash => self.crash(machine, false),
+            Fault::Reboot => self.crash(machine, true),
+            Fault::Pause => self.pause(machine, span),
+            Fault::Break => self.break_one(machine),
+            Fault::Partition => self.partition(span),
+            Fault::OneWay => self.one_way(machine, span),
+            Fault::Slow => self.machines[machine].slow_until = self.at + span,
+            Fault::EnclaveRestart => self.restart_enclave(Duration::from_millis(1)),
+            Fault::EnclaveDown => self.restart_enclave(span),
+            Fault::ProxyDown => self.lose_proxy(span),
+            Fault::DiskFailure => self.machines[machine].failing_writes += self.dice.between(1, 3),
+            Fault::WallJump => self.jump_wall(machine),
+            Fault::StepDown => self.command_leader(),
+            Fault::Drain => self.command_for(machine, span, Command::Drain),
+            Fault::Unhealthy => self.command_for(machine, span, Command::Unhealthy),
+            Fault::Prove => {
+                let nonce = Nonce(self.dice.bytes32());
+                self.queue.plan(self.at, Happening::Command { machine, command: Command::Prove(nonce) });
+            }
+            _ => {}
+        }
+        if fault != Fault::DiskFailure {
+            self.tally.count(fault);
+        }
+    }
+
+    /// From a moment to several leases.
+    fn a_while(&mut self) -> Duration {
+        let lease = self.scenario.lease;
+        let most = *self.dice.pick(&[lease / 10, lease, lease * 3, lease * 8]);
+        self.dice.span(lease / 100, most)
+    }
+
+    /// A process ends, and starts again later.
+    pub(super) fn crash(&mut self, machine: usize, reboots: bool) {
+        if !self.machines[machine].is_up() {
+            return;
+        }
+        let keep_write = self.dice.chance(500);
+        if self.machines[machine].crash(keep_write) {
+            self.tally.count(Fault::LostWrite);
+        }
+        self.observer.ended(machine);
+        let name = self.machines[machine].name.clone();
+        self.trace.note(self.at, &name, || if reboots { "goes down" } else { "crashes" }.into());
+        if reboots {
+            self.machines[machine].clock.reboot(self.at);
+        }
+        for peer in (0..self.machines.len()).filter(|peer| *peer != machine) {
+            self.disconnect(machine, peer);
+        }
+        if !reboots && self.dice.chance(self.scenario.last_wills) {
+            self.send_last_will(machine);
+        }
+        let down = self.a_while();
+        self.queue.plan(self.at + down, Happening::Start { machine });
+    }
+
+    fn send_last_will(&mut self, machine: usize) {
+        self.tally.count(Fault::LastWill);
+        let will = self.machines[machine].last_will(&self.electorate);
+        for to in (0..self.machines.len()).filter(|to| *to != machine) {
+            let at = self.at + self.dice.span(self.scenario.latency.0, self.scenario.latency.1 * 2);
+            let message = PeerMessage::Resign(will.clone());
+            self.queue.plan(at, Happening::ArriveAlone { from: machine, to, message });
+        }
+    }
+
+    /// A process does not run for a while; what arrives waits for it.
+    pub(super) fn pause(&mut self, machine: usize, span: Duration) {
+        let (until, life) = (self.at + span, self.machines[machine].life);
+        let Some(process) = &mut self.machines[machine].process else { return };
+        if process.paused_until.is_some() {
+            return;
+        }
+        process.paused_until = Some(until);
+        let name = self.machines[machine].name.clone();
+        self.trace.note(self.at, &name, || format!("is paused until {until}"));
+        self.queue.plan(until, Happening::Resume { machine, life });
+    }
+
+    fn break_one(&mut self, machine: usize) {
+        let peer = self.dice.below(self.machines.len() as u64) as usize;
+        if peer != machine {
+            self.trace.note(self.at, "net", || format!("n{} - n{} breaks", machine + 1, peer + 1));
+            self.disconnect(machine, peer);
+        }
+    }
+
+    fn partition(&mut self, span: Duration) {
+        let all: Vec<usize> = (0..self.machines.len()).collect();
+        let side = self.dice.subset(&all);
+        let seconds = span.as_secs_f64();
+        self.trace
+            .note(self.at, "net", || format!("machines {side:?} (from 0) are cut off for {seconds:.3} s"));
+        for (a, b) in self.links.pairs() {
+            if side.contains(&a) != side.contains(&b) {
+                self.cut(a, b, span);
+                self.cut(b, a, span);
+            }
+        }
+    }
+
+    fn one_way(&mut self, from: usize, span: Duration) {
+        let to = self.dice.below(self.machines.len() as u64) as usize;
+        if to != from {
+            self.trace.note(self.at, "net", || format!("n{} -> n{} loses everything", from + 1, to + 1));
+            self.cut(from, to, span);
+        }
+    }
+
+    fn restart_enclave(&mut self, down: Duration) {
+        if !self.can_boot() {
+            return;
+        }
+        let host = self.dice.below(self.hosts.len() as u64) as usize;
+        let name = self.hosts[host].name.clone();
+        self.trace.note(self.at, &name, || "ends".into());
+        self.hosts[host].service = None;
+        self.queue.plan(self.at + down, Happening::Boot { host });
+    }
+
+    fn lose_proxy(&mut self, down: Duration) {
+        let proxy = self.dice.below(self.proxies.len() as u64) as usize;
+        self.proxies[proxy].is_up = false;
+        self.queue.plan(self.at + down, Happening::ProxyUp { proxy });
+    }
+
+    /// By seconds, or by minutes; not so far that attestation documents expire.
+    fn jump_wall(&mut self, machine: usize) {
+        let most = *self.dice.pick(&[1_000, 60_000, 1_800_000]);
+        self.machines[machine].clock.wall_ahead_ms = self.dice.between(0, 2 * most) as i64 - most as i64;
+    }
+
+    fn command_leader(&mut self) {
+        let leader = (0..self.machines.len()).find(|node| self.observer.lease_of(*node, self.at).is_some());
+        let Some(machine) = leader else { return };
+        let to = self.dice.below(self.machines.len() as u64) as usize;
+        let to = self.dice.chance(500).then(|| self.machines[to].id);
+        self.queue.plan(self.at, Happening::Command { machine, command: Command::StepDown { to } });
+    }
+
+    fn command_for(&mut self, machine: usize, span: Duration, command: fn(bool) -> Command) {
+        self.queue.plan(self.at, Happening::Command { machine, command: command(true) });
+        self.queue.plan(self.at + span, Happening::Command { machine, command: command(false) });
+    }
+
+    /// The storm is over: everything that was broken is mended at once.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.trace.note(self.at, "all", || "calm".into());
+        self.links.mend_all();
+        for machine in 0..self.machines.len() {
+            self.machines[machine].slow_until = self.at;
+            self.machines[machine].failing_writes = 0;
+            self.machines[machine].clock.wall_ahead_ms = 0;
+            let life = self.machines[machine].life;
+            self.queue.plan(self.at, Happening::Start { machine });
+            self.queue.plan(self.at, Happening::Resume { machine, life });
+            for command in [Command::Drain(false), Command::Unhealthy(false)] {
+                self.queue.plan(self.at, Happening::Command { machine, command });
+            }
+        }
+        for host in 0..self.hosts.len() {
+            self.queue.plan(self.at, Happening::Boot { host });
+        }
+        self.proxies.iter_mut().for_each(|proxy| proxy.is_up = true);
+        self.ending = Some(Ending::of(self));
+    }
+}

@@ -1,0 +1,458 @@
+//! The world: everything there is, and the loop that lets things happen.
+
+use nitro_elect::core::event::{Action, Command, Event, Notice, RequestId};
+use nitro_elect_protocol::crypto::Crypto;
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::enclave_api::{Request, Response};
+use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::peer::PeerMessage;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::{At, Clock};
+use super::describe;
+use super::dice::Dice;
+use super::ending::Ending;
+use super::fault::{Fault, Tally};
+use super::identities::Shared;
+use super::links::Links;
+use super::machine::{INBOX_MAX, Machine};
+use super::observer::Observer;
+use super::proxies::{Host, Proxy};
+use super::queue::Queue;
+use super::recorder::Recorder;
+use super::scenario::Scenario;
+use super::trace::Trace;
+use super::violation::{Invariant, Violation};
+use nitro_elect_protocol::time::Boot;
+
+/// Happenings that may be planned at once: more would be growth without bound.
+const PLANNED_MAX: usize = 100_000;
+/// Happenings in one lease for each pair of machines: some hundreds are usual.
+const STEPS_A_LEASE_MAX: u64 = 20_000;
+
+/// Something that is going to happen.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A node's process starts.
+    Start { machine: usize },
+    /// A planned tick is due.
+    Tick { machine: usize, life: u64, planned: At },
+    /// A tick that comes whatever else does.
+    ExtraTick { machine: usize, life: u64 },
+    /// A write has ended.
+    Written { machine: usize, life: u64 },
+    /// A paused process goes on.
+    Resume { machine: usize, life: u64 },
+    /// A message arrives over a connection, if that is still the same.
+    Arrive { from: usize, to: usize, epoch: u64, message: PeerMessage },
+    /// A message arrives by a way of its own.
+    ArriveAlone { from: usize, to: usize, message: PeerMessage },
+    /// A node learns that a connection works.
+    Up { machine: usize, life: u64, peer: usize, epoch: u64 },
+    /// A node learns that a connection is gone.
+    Down { machine: usize, life: u64, peer: usize },
+    /// One of two machines dials the other.
+    Dial { a: usize, b: usize },
+    /// A connection that carries nothing is given up.
+    GiveUp { a: usize, b: usize, epoch: u64 },
+    /// Everything between these two works again, in this direction.
+    Mend { from: usize, to: usize, cut: u64 },
+    /// A question arrives at an enclave.
+    Asked { machine: usize, life: u64, proxy: usize, request: RequestId, message: Box<Request> },
+    /// An answer, or none, arrives at a node.
+    Answered { machine: usize, life: u64, request: RequestId, answer: Option<Box<Response>> },
+    /// An enclave boots.
+    Boot { host: usize },
+    /// A proxy comes back.
+    ProxyUp { proxy: usize },
+    /// An operator, or a program, wants something.
+    Command { machine: usize, command: Command },
+    /// The storm strikes.
+    Strike,
+    /// The storm is over.
+    Calm,
+}
+
+/// Everything there is.
+pub struct World {
+    /// What it follows from.
+    pub scenario: Scenario,
+    /// True time.
+    pub at: At,
+    /// The machines.
+    pub machines: Vec<Machine>,
+    /// What sees everything.
+    pub observer: Observer,
+    /// The event log.
+    pub trace: Trace,
+    /// What struck.
+    pub tally: Tally,
+    /// Happenings worked off.
+    pub steps: u64,
+    pub(super) electorate: Electorate,
+    pub(super) crypto: Arc<Recorder>,
+    pub(super) dice: Dice,
+    pub(super) queue: Queue<Happening>,
+    pub(super) links: Links,
+    pub(super) hosts: Vec<Host>,
+    pub(super) proxies: Vec<Proxy>,
+    pub(super) boots: usize,
+    pub(super) ending: Option<Ending>,
+    pub(super) calm: bool,
+    /// When the count of happenings begins anew, and where it stood.
+    busy: (At, u64),
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    pub fn new(scenario: Scenario, trace: Trace) -> Self {
+        let mut dice = Dice::new(scenario.seed ^ 0x5eed);
+        let shared = Shared::get();
+        let machines: Vec<Machine> = (0..scenario.n)
+            .map(|index| {
+                let clock = draw_clock(&mut dice);
+                Machine::new(index, scenario.primitives, clock, &mut dice)
+            })
+            .collect();
+        let voters = machines.iter().enumerate();
+        let voters = voters.map(|(index, machine)| scenario.voter(index, machine.id)).collect();
+        let electorate = scenario.electorate(voters);
+        let observer = Observer::new(&electorate, machines.iter().map(|machine| machine.id));
+        let mut world = World {
+            at: At(0),
+            machines,
+            observer,
+            trace,
+            tally: Tally::default(),
+            steps: 0,
+            crypto: Arc::new(Recorder::new(shared.crypto(scenario.primitives))),
+            electorate,
+            dice,
+            queue: Queue::default(),
+            links: Links::new(scenario.n),
+            hosts: Vec::new(),
+            proxies: Vec::new(),
+            boots: 0,
+            ending: None,
+            calm: false,
+            busy: (At(0), 0),
+            scenario,
+        };
+        world.set_up();
+        world
+    }
+
+    fn set_up(&mut self) {
+        self.build_enclaves();
+        let lease = self.scenario.lease;
+        for machine in 0..self.machines.len() {
+            let start = At(0) + self.dice.span(Duration::ZERO, lease / 4);
+            self.queue.plan(start, Happening::Start { machine });
+        }
+        for (a, b) in self.links.pairs() {
+            let dial = At(0) + self.dice.span(Duration::ZERO, lease / 4);
+            self.queue.plan(dial, Happening::Dial { a, b });
+        }
+        let storm = At(0) + lease * 2;
+        if self.scenario.storm > Duration::ZERO {
+            self.queue.plan(storm, Happening::Strike);
+        }
+        self.queue.plan(storm + self.scenario.storm, Happening::Calm);
+    }
+
+    /// Lets everything happen up to the end of the world, or to the first violation.
+    pub fn run(&mut self) -> Result<(), Violation> {
+        while !self.is_over() {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen up to a time.
+    pub fn run_until(&mut self, end: At) -> Result<(), Violation> {
+        while let Some((at, happening)) = self.queue.next(end) {
+            self.happen(at, happening)?;
+        }
+        self.at = self.at.max(end);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        match self.queue.next(At(u64::MAX)) {
+            Some((at, happening)) => self.happen(at, happening),
+            None => Err(self.violated(Invariant::I11, "nothing happens any more".into())),
+        }
+    }
+
+    fn happen(&mut self, at: At, happening: Happening) -> Result<(), Violation> {
+        self.at = at;
+        self.steps += 1;
+        self.check_bounds()?;
+        self.crypto.set_now(at);
+        match happening {
+            Happening::Start { machine } => self.start(machine),
+            Happening::Tick { machine, life, planned } => self.tick(machine, life, planned),
+            Happening::ExtraTick { machine, life } if self.lives(machine, life) => {
+                self.feed(machine, Event::Tick)
+            }
+            Happening::Written { machine, life } => self.written(machine, life),
+            Happening::Resume { machine, life } => self.resume(machine, life),
+            Happening::Arrive { from, to, epoch, message } => {
+                if self.links.epoch(from, to) == epoch {
+                    self.receive(from, to, message);
+                }
+            }
+            Happening::ArriveAlone { from, to, message } => self.receive(from, to, message),
+            Happening::Up { machine, life, peer, epoch } => self.sees_up(machine, life, peer, epoch),
+            Happening::Down { machine, life, peer } if self.lives(machine, life) => {
+                let peer = self.machines[peer].id;
+                self.feed(machine, Event::PeerDown { peer });
+            }
+            Happening::Dial { a, b } => self.dial(a, b),
+            Happening::GiveUp { a, b, epoch } => self.give_up(a, b, epoch),
+            Happening::Mend { from, to, cut } => self.links.mend(from, to, cut),
+            Happening::Asked { machine, life, proxy, request, message } => {
+                self.asked(machine, life, proxy, request, *message)
+            }
+            Happening::Answered { machine, life, request, answer } => {
+                self.answered(machine, life, request, answer)
+            }
+            Happening::Boot { host } => self.boot(host),
+            Happening::ProxyUp { proxy } => self.proxies[proxy].is_up = true,
+            Happening::Command { machine, command } => self.feed(machine, Event::Command(command)),
+            Happening::Strike => self.strike(),
+            Happening::Calm => self.calm_down(),
+            Happening::ExtraTick { .. } | Happening::Down { .. } => {}
+        }
+        self.check_ending();
+        match self.observer.violation.take() {
+            Some(violation) => Err(violation),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing may grow without bound, nor anybody be busy with the same for ever.
+    fn check_bounds(&mut self) -> Result<(), Violation> {
+        if self.queue.len() > PLANNED_MAX {
+            let what = format!("{} messages and timers are under way", self.queue.len());
+            return Err(self.violated(Invariant::I11, what));
+        }
+        if self.at >= self.busy.0 {
+            self.busy = (self.at + self.scenario.lease, self.steps);
+        }
+        let steps = self.steps - self.busy.1;
+        if steps > STEPS_A_LEASE_MAX * (self.machines.len() * self.machines.len()) as u64 {
+            return Err(self.violated(Invariant::I11, format!("{steps} things happened within one lease")));
+        }
+        Ok(())
+    }
+
+    /// Whether this very process of the machine still runs.
+    pub(super) fn lives(&self, machine: usize, life: u64) -> bool {
+        self.machines[machine].is_up() && self.machines[machine].life == life
+    }
+
+    pub(super) fn violated(&self, invariant: Invariant, what: String) -> Violation {
+        Violation { invariant, at: self.at, what }
+    }
+
+    /// The index of a node's machine.
+    pub(super) fn index_of(&self, node: &NodeId) -> Option<usize> {
+        self.machines.iter().position(|machine| machine.id == *node)
+    }
+
+    pub(super) fn start(&mut self, machine: usize) {
+        if self.machines[machine].is_up() {
+            return;
+        }
+        let seed = self.dice.bytes32();
+        self.machines[machine].start(&self.electorate, self.crypto.clone(), seed, self.at);
+        let generation = self.machines[machine].disk.record.generation;
+        let name = self.machines[machine].name.clone();
+        self.trace.note(self.at, &name, || format!("starts, generation {generation}"));
+        self.feed(machine, Event::Tick);
+    }
+
+    /// Hands an event to a node, now or when it has time.
+    pub(super) fn feed(&mut self, machine: usize, event: Event) {
+        let Some(process) = &mut self.machines[machine].process else { return };
+        if process.inbox.len() < INBOX_MAX {
+            process.inbox.push_back(event);
+        }
+        self.go_on(machine);
+    }
+
+    /// Does what a process can do now: the rest of its actions, then the events that wait.
+    fn go_on(&mut self, machine: usize) {
+        loop {
+            let Some(process) = &mut self.machines[machine].process else { return };
+            if !process.is_free() {
+                return;
+            }
+            if let Some(action) = process.actions.pop_front() {
+                self.perform(machine, action);
+            } else if let Some(event) = process.inbox.pop_front() {
+                self.handle(machine, event);
+            } else {
+                return self.plan_tick(machine);
+            }
+        }
+    }
+
+    fn handle(&mut self, machine: usize, event: Event) {
+        if self.trace.is_kept()
+            && let Some(text) = describe::event(self, &event)
+        {
+            self.trace.note(self.at, &self.machines[machine].name, || text);
+        }
+        let own = &mut self.machines[machine];
+        let now = own.clock.read(self.at);
+        let Some(process) = &mut own.process else { return };
+        match catch_unwind(AssertUnwindSafe(|| process.core.handle(event, now))) {
+            Ok(actions) => process.actions.extend(actions),
+            Err(_) => {
+                let what = format!("{} panics", own.name);
+                self.observer.violation = Some(self.violated(Invariant::I11, what));
+            }
+        }
+    }
+
+    fn perform(&mut self, machine: usize, action: Action) {
+        if self.trace.is_kept()
+            && let Some(text) = describe::action(self, &action)
+        {
+            self.trace.note(self.at, &self.machines[machine].name, || text);
+        }
+        match action {
+            Action::Persist(record) => self.write(machine, record),
+            Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
+            Action::Send { to, message } => {
+                self.observer.sends(self.at, machine, &message, &self.crypto);
+                if let Some(to) = self.index_of(&to) {
+                    self.send(machine, to, message);
+                }
+            }
+            Action::Ask { enclave, request, message } => {
+                self.observer.asks(self.at, machine, &message, &self.crypto);
+                self.ask(machine, enclave, request, message);
+            }
+            Action::Dial { .. } => {}
+            Action::Notice(notice) => self.notice(machine, &notice),
+            Action::Halt(reason) => {
+                let what = format!("{} stops: {reason}", self.machines[machine].name);
+                self.observer.violation = Some(self.violated(Invariant::I11, what));
+            }
+        }
+    }
+
+    fn notice(&mut self, machine: usize, notice: &Notice) {
+        let clock = &self.machines[machine].clock;
+        let when = |boot: Boot| clock.when(boot);
+        self.observer.notices(self.at, machine, notice, when);
+    }
+
+    fn write(&mut self, machine: usize, record: nitro_elect::core::durable::Record) {
+        let sync = self.dice.span(self.scenario.sync / 4, self.scenario.sync);
+        let own = &mut self.machines[machine];
+        let life = own.life;
+        if let Some(process) = &mut own.process {
+            process.writing = Some(record);
+        }
+        self.queue.plan(self.at + sync, Happening::Written { machine, life });
+    }
+
+    /// A write has ended, well or not; one that failed may have reached the disk all the same.
+    fn written(&mut self, machine: usize, life: u64) {
+        if !self.lives(machine, life) {
+            return;
+        }
+        let own = &mut self.machines[machine];
+        let fails = own.failing_writes > 0;
+        own.failing_writes = own.failing_writes.saturating_sub(1);
+        let Some(process) = &mut own.process else { return };
+        let Some(record) = process.writing.take() else { return };
+        if !fails || self.dice.chance(500) {
+            own.disk.record = record;
+        }
+        if fails {
+            process.actions.clear();
+            process.inbox.push_front(Event::NotPersisted);
+            self.tally.count(Fault::DiskFailure);
+        }
+        self.go_on(machine);
+    }
+
+    fn resume(&mut self, machine: usize, life: u64) {
+        if !self.lives(machine, life) {
+            return;
+        }
+        self.trace.note(self.at, &self.machines[machine].name, || "goes on".into());
+        if let Some(process) = &mut self.machines[machine].process {
+            process.paused_until = None;
+        }
+        self.go_on(machine);
+    }
+
+    /// Plans the tick that the core asks for, unless an earlier one is planned.
+    fn plan_tick(&mut self, machine: usize) {
+        let own = &mut self.machines[machine];
+        let (life, at) = (own.life, self.at);
+        let Some(process) = &mut own.process else { return };
+        let wake = own.clock.when(process.core.next_wake()).max(at);
+        if process.tick.is_some_and(|tick| tick <= wake) {
+            return;
+        }
+        process.tick = Some(wake);
+        self.queue.plan(wake, Happening::Tick { machine, life, planned: wake });
+    }
+
+    fn tick(&mut self, machine: usize, life: u64, planned: At) {
+        if !self.lives(machine, life) {
+            return;
+        }
+        let (lease, rates, at) = (self.scenario.lease, self.scenario.ticks, self.at);
+        let own = &mut self.machines[machine];
+        let Some(process) = own.process.as_mut().filter(|process| process.tick == Some(planned)) else {
+            return;
+        };
+        process.tick = None;
+        if own.clock.when(process.core.next_wake()) > at {
+            return self.plan_tick(machine);
+        }
+        if !self.calm && self.dice.chance(rates.late) {
+            self.tally.count(Fault::TickLate);
+            let late = at + self.dice.span(Duration::ZERO, lease / 2);
+            return self.queue.plan(late, Happening::ExtraTick { machine, life });
+        }
+        if !self.calm && self.dice.chance(rates.dropped) {
+            self.tally.count(Fault::TickDropped);
+            return self.queue.plan(at + lease / 10, Happening::ExtraTick { machine, life });
+        }
+        if !self.calm && self.dice.chance(rates.doubled) {
+            self.tally.count(Fault::TickDouble);
+            let again = at + self.dice.span(Duration::ZERO, lease / 10);
+            self.queue.plan(again, Happening::ExtraTick { machine, life });
+        }
+        self.feed(machine, Event::Tick);
+    }
+}
+
+/// A rate within one percent, any offset, and a wall clock that is seconds off.
+fn draw_clock(dice: &mut Dice) -> Clock {
+    let rate = match dice.below(4) {
+        0 => -10_000,
+        1 => 10_000,
+        _ => dice.between(0, 20_000) as i64 - 10_000,
+    };
+    let base = Boot(dice.between(0, 1_000_000_000_000_000));
+    Clock::new(rate, base, dice.between(0, 10_000) as i64 - 5_000)
+}
+
+impl World {
+    /// The primitives that this world runs on.
+    pub fn crypto(&self) -> &dyn Crypto {
+        &*self.crypto
+    }
+}

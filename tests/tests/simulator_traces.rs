@@ -1,0 +1,66 @@
+//! Traces that once broke the protocol or its code, each a scenario by its name.
+
+use nitro_elect_tests::sim::campaign;
+use nitro_elect_tests::sim::scenario::Scenario;
+use nitro_elect_tests::sim::trace::Trace;
+use nitro_elect_tests::sim::world::World;
+use std::time::Duration;
+
+const LEASE: Duration = Duration::from_secs(1);
+
+/// A calm world of `n`, some leases after its first election.
+fn settled(seed: u64, n: usize) -> World {
+    let mut scenario = Scenario::calm(seed, n);
+    scenario.storm = LEASE * 1000;
+    let mut world = World::new(scenario, Trace::kept());
+    world.pass(LEASE * 3).unwrap();
+    world
+}
+
+/// Nodes that have not yet met all think themselves first in the succession; with a slow enclave their pre-votes
+/// overlap. Between its pre-vote and its call a voter signed for another's call, and called all the same: two
+/// leases at once (I4).
+#[test]
+fn a_voter_that_promised_during_its_pre_vote_does_not_call() {
+    for seed in 0..100 {
+        let mut scenario = Scenario::calm(seed, 3);
+        scenario.enclave_latency = (Duration::from_millis(5), Duration::from_millis(40));
+        if let Err(failure) = campaign::run(scenario) {
+            panic!("{}", failure.report());
+        }
+    }
+}
+
+/// A voter whose wall clock is two minutes behind does not believe the enclave's document. It and the leader sent
+/// each other certificate, renewal and refusal without end (I11).
+#[test]
+fn a_voter_that_cannot_believe_the_certificate_is_sent_it_once_a_renewal() {
+    let steps = |behind_ms: i64| {
+        let mut scenario = Scenario::calm(7, 4);
+        scenario.storm = LEASE * 1000;
+        let mut world = World::new(scenario, Trace::default());
+        world.set_wall(3, -behind_ms);
+        world.pass(LEASE * 20).unwrap();
+        assert!((0..4).any(|node| world.holds(node)));
+        world.steps
+    };
+    let (usual, behind) = (steps(0), steps(120_000));
+    assert!(behind < usual * 3 / 2, "{behind} happenings with a clock behind, {usual} without");
+}
+
+/// A leader pauses, and a call fails that two others signed for: more than n - q voters are past its term. It went
+/// on renewing with the one that is left, and kept that one from everybody else for ever (I8).
+#[test]
+fn a_leader_in_vain_calls_and_frees_its_supporters() {
+    let mut world = settled(3, 4);
+    let leader = world.holder().expect("a calm cluster has a leader");
+    let (_, term) = world.observer.called.expect("somebody called");
+    world.stand_still(leader, LEASE * 2);
+    let called = |world: &World| world.observer.called.is_some_and(|(_, later)| later > term);
+    assert!(world.wait_for(LEASE * 2, called).unwrap(), "nobody calls after a pause of two leases");
+    let (caller, _) = world.observer.called.expect("somebody called");
+    let other = (0..4).find(|node| ![leader, caller].contains(node)).expect("four machines");
+    world.sever(caller, other, LEASE);
+    world.pass(LEASE * 5).unwrap();
+    assert!(world.holder().is_some(), "{}", world.trace.lines().join("\n"));
+}
