@@ -208,9 +208,17 @@ impl Core {
             }
         }
         let Some(renew) = renew else { return };
-        if let Ok(promise) = self.promise(self.me, &renew, now) {
-            self.persist();
-            self.take_promise(promise, now);
+        match self.promise(self.me, &renew, now) {
+            Ok(promise) => {
+                self.persist();
+                self.take_promise(promise, now);
+            }
+            Err(Refusal::StaleTerm { .. }) => {
+                if let Some(lead) = &mut self.lead {
+                    lead.stale.insert(self.me);
+                }
+            }
+            Err(_) => {}
         }
         let voters: Vec<NodeId> = self.voting_peers().collect();
         for voter in voters {

@@ -211,6 +211,10 @@ impl Voter {
     /// The last write failed: nothing that relies on it may leave before another succeeded.
     pub fn not_synced(&mut self) {
         self.synced = false;
+        // What this voter's disk spoils is not held against the holder.
+        if let Some(hold) = &mut self.hold {
+            hold.fruitful = true;
+        }
     }
 
     /// Takes over what other voters told, in place of votes that were lost (DESIGN §3.6).
