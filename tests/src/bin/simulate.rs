@@ -1,5 +1,6 @@
 //! The simulator's command: `simulate --seed N [--trace]` replays one seed, `simulate --secs N` runs fresh seeds
-//! on both cores for that long. It exits 0 only without a violation.
+//! on both cores for that long, `simulate --speed` measures one core. It exits 0 only without a violation; with
+//! `--scan` it goes on after one.
 
 use anyhow::{Context, Result, bail};
 use nitro_elect_tests::sim::campaign::{self, Failure, Figures};
@@ -17,10 +18,14 @@ struct Wanted {
     trace: bool,
     jobs: usize,
     scan: bool,
+    speed: bool,
 }
 
 fn main() -> Result<ExitCode> {
     let wanted = read_arguments()?;
+    if wanted.speed {
+        return Ok(measure_speed());
+    }
     if wanted.trace {
         let seed = wanted.seed.context("--trace needs --seed N")?;
         return Ok(show(seed));
@@ -29,7 +34,8 @@ fn main() -> Result<ExitCode> {
 }
 
 fn read_arguments() -> Result<Wanted> {
-    let mut wanted = Wanted { seed: None, seeds: u64::MAX, secs: None, trace: false, jobs: 2, scan: false };
+    let mut wanted =
+        Wanted { seed: None, seeds: u64::MAX, secs: None, trace: false, jobs: 2, scan: false, speed: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<u64> {
@@ -43,7 +49,10 @@ fn read_arguments() -> Result<Wanted> {
             "--jobs" => wanted.jobs = number()?.max(1) as usize,
             "--trace" => wanted.trace = true,
             "--scan" => wanted.scan = true,
-            _ => bail!("usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan]"),
+            "--speed" => wanted.speed = true,
+            _ => bail!(
+                "usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan] [--speed]"
+            ),
         }
     }
     if wanted.secs.is_none() && wanted.seeds == u64::MAX {
@@ -64,6 +73,26 @@ fn show(seed: u64) -> ExitCode {
         }
         Err(violation) => {
             println!("seed {seed}: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How fast a healthy cluster of four runs on one core, with a lease of one second.
+fn measure_speed() -> ExitCode {
+    let mut scenario = Scenario::calm(1, 4);
+    scenario.storm = Duration::from_secs(1000);
+    let started = Instant::now();
+    let outcome = campaign::run(scenario);
+    let wall = started.elapsed().as_secs_f64();
+    match outcome {
+        Ok(figures) => {
+            let speed = figures.simulated.as_secs_f64() / wall;
+            println!("{} steps, {speed:.0} simulated seconds per core-second, n = 4", figures.steps);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("{}", failure.report());
             ExitCode::FAILURE
         }
     }
