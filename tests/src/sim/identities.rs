@@ -20,8 +20,8 @@ use super::clock::EPOCH;
 use super::dice::Dice;
 use super::standin::{self, StandIn};
 
-/// Boots that one world can have. The nodes' memory of documents holds as many.
-pub const BOOTS_MAX: usize = 48;
+/// Boots that one world can have. The nodes' memory holds as many documents twice, verified live and later.
+pub const BOOTS_MAX: usize = 30;
 
 const KEYS: [&[u8]; 2] = [
     include_bytes!("../../../enclave/tests/keys/rsa-2048-1.pkcs8.der"),
