@@ -118,20 +118,20 @@ fn run(wanted: &Wanted) -> ExitCode {
                     if wanted.scan {
                         println!("seed {}: {}", failure.seed, failure.violation);
                     }
-                    failures.push(failure);
+                    failures.push(*failure);
                 }
             }
         }
         (figures, failures)
     };
-    let results: Vec<(Figures, Vec<Box<Failure>>)> = thread::scope(|scope| {
+    let results: Vec<(Figures, Vec<Failure>)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..wanted.jobs).map(|_| scope.spawn(work)).collect();
         threads.into_iter().map(|thread| thread.join().expect("a world's panics are caught in it")).collect()
     });
     summarise(results, started.elapsed(), wanted)
 }
 
-fn summarise(results: Vec<(Figures, Vec<Box<Failure>>)>, wall: Duration, wanted: &Wanted) -> ExitCode {
+fn summarise(results: Vec<(Figures, Vec<Failure>)>, wall: Duration, wanted: &Wanted) -> ExitCode {
     let (mut figures, mut failures) = (Figures::default(), Vec::new());
     for (one, failed) in results {
         figures.add(&one);

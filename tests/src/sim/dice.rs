@@ -14,18 +14,18 @@ impl Dice {
 
     /// A stream of its own, so that draws for one purpose do not shift those for another.
     pub fn fork(&mut self) -> Dice {
-        Dice(self.next())
+        Dice(self.draw())
     }
 
     /// 64 uniform bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// Uniform below `bound`; 0 for no bound. The bias is below 2^-32 for the small bounds of a simulation.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 
     /// Uniform from `low` to `high`, both included.
@@ -59,7 +59,7 @@ impl Dice {
     /// 32 uniform bytes.
     pub fn bytes32(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()));
+        bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.draw().to_le_bytes()));
         bytes
     }
 }

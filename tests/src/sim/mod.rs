@@ -14,6 +14,7 @@ pub mod campaign;
 pub mod clock;
 pub mod describe;
 pub mod dice;
+mod drive;
 mod ending;
 pub mod fault;
 pub mod identities;

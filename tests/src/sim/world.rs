@@ -1,23 +1,21 @@
 //! The world: everything there is, and the loop that lets things happen.
 
-use nitro_elect::core::event::{Action, Command, Event, Notice, RequestId};
+use nitro_elect::core::event::{Command, Event, RequestId};
 use nitro_elect_protocol::crypto::Crypto;
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::enclave_api::{Request, Response};
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::peer::PeerMessage;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{At, Clock};
-use super::describe;
 use super::dice::Dice;
 use super::ending::Ending;
-use super::fault::{Fault, Tally};
+use super::fault::Tally;
 use super::identities::Shared;
 use super::links::Links;
-use super::machine::{INBOX_MAX, Machine};
+use super::machine::Machine;
 use super::observer::Observer;
 use super::proxies::{Host, Proxy};
 use super::queue::Queue;
@@ -261,181 +259,6 @@ impl World {
     /// The index of a node's machine.
     pub(super) fn index_of(&self, node: &NodeId) -> Option<usize> {
         self.machines.iter().position(|machine| machine.id == *node)
-    }
-
-    pub(super) fn start(&mut self, machine: usize) {
-        if self.machines[machine].is_up() {
-            return;
-        }
-        let seed = self.dice.bytes32();
-        self.machines[machine].start(&self.electorate, self.crypto.clone(), seed, self.at);
-        let generation = self.machines[machine].disk.record.generation;
-        let name = self.machines[machine].name.clone();
-        self.trace.note(self.at, &name, || format!("starts, generation {generation}"));
-        self.feed(machine, Event::Tick);
-    }
-
-    /// Hands an event to a node, now or when it has time.
-    pub(super) fn feed(&mut self, machine: usize, event: Event) {
-        let Some(process) = &mut self.machines[machine].process else { return };
-        if process.inbox.len() < INBOX_MAX {
-            process.inbox.push_back(event);
-        }
-        self.go_on(machine);
-    }
-
-    /// Does what a process can do now: the rest of its actions, then the events that wait.
-    fn go_on(&mut self, machine: usize) {
-        loop {
-            let Some(process) = &mut self.machines[machine].process else { return };
-            if !process.is_free() {
-                return;
-            }
-            if let Some(action) = process.actions.pop_front() {
-                self.perform(machine, action);
-            } else if let Some(event) = process.inbox.pop_front() {
-                self.handle(machine, event);
-            } else {
-                return self.plan_tick(machine);
-            }
-        }
-    }
-
-    fn handle(&mut self, machine: usize, event: Event) {
-        if self.trace.is_kept()
-            && let Some(text) = describe::event(self, &event)
-        {
-            self.trace.note(self.at, &self.machines[machine].name, || text);
-        }
-        let own = &mut self.machines[machine];
-        let now = own.clock.read(self.at);
-        let Some(process) = &mut own.process else { return };
-        match catch_unwind(AssertUnwindSafe(|| process.core.handle(event, now))) {
-            Ok(actions) => process.actions.extend(actions),
-            Err(_) => {
-                let what = format!("{} panics", own.name);
-                self.observer.violation = Some(self.violated(Invariant::I11, what));
-            }
-        }
-    }
-
-    fn perform(&mut self, machine: usize, action: Action) {
-        if self.trace.is_kept()
-            && let Some(text) = describe::action(self, &action)
-        {
-            self.trace.note(self.at, &self.machines[machine].name, || text);
-        }
-        match action {
-            Action::Persist(record) => self.write(machine, record),
-            Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
-            Action::Send { to, message } => {
-                self.observer.sends(self.at, machine, &message, &self.crypto);
-                if let Some(to) = self.index_of(&to) {
-                    self.send(machine, to, message);
-                }
-            }
-            Action::Ask { enclave, request, message } => {
-                self.observer.asks(self.at, machine, &message, &self.crypto);
-                self.ask(machine, enclave, request, message);
-            }
-            Action::Dial { .. } => {}
-            Action::Notice(notice) => self.notice(machine, &notice),
-            Action::Halt(reason) => {
-                let what = format!("{} stops: {reason}", self.machines[machine].name);
-                self.observer.violation = Some(self.violated(Invariant::I11, what));
-            }
-        }
-    }
-
-    fn notice(&mut self, machine: usize, notice: &Notice) {
-        let clock = &self.machines[machine].clock;
-        let when = |boot: Boot| clock.when(boot);
-        self.observer.notices(self.at, machine, notice, when);
-    }
-
-    fn write(&mut self, machine: usize, record: nitro_elect::core::durable::Record) {
-        let sync = self.dice.span(self.scenario.sync / 4, self.scenario.sync);
-        let own = &mut self.machines[machine];
-        let life = own.life;
-        if let Some(process) = &mut own.process {
-            process.writing = Some(record);
-        }
-        self.queue.plan(self.at + sync, Happening::Written { machine, life });
-    }
-
-    /// A write has ended, well or not; one that failed may have reached the disk all the same.
-    fn written(&mut self, machine: usize, life: u64) {
-        if !self.lives(machine, life) {
-            return;
-        }
-        let own = &mut self.machines[machine];
-        let fails = own.failing_writes > 0;
-        own.failing_writes = own.failing_writes.saturating_sub(1);
-        let Some(process) = &mut own.process else { return };
-        let Some(record) = process.writing.take() else { return };
-        if !fails || self.dice.chance(500) {
-            own.disk.record = record;
-        }
-        if fails {
-            process.actions.clear();
-            process.inbox.push_front(Event::NotPersisted);
-            self.tally.count(Fault::DiskFailure);
-        }
-        self.go_on(machine);
-    }
-
-    fn resume(&mut self, machine: usize, life: u64) {
-        if !self.lives(machine, life) {
-            return;
-        }
-        self.trace.note(self.at, &self.machines[machine].name, || "goes on".into());
-        if let Some(process) = &mut self.machines[machine].process {
-            process.paused_until = None;
-        }
-        self.go_on(machine);
-    }
-
-    /// Plans the tick that the core asks for, unless an earlier one is planned.
-    fn plan_tick(&mut self, machine: usize) {
-        let own = &mut self.machines[machine];
-        let (life, at) = (own.life, self.at);
-        let Some(process) = &mut own.process else { return };
-        let wake = own.clock.when(process.core.next_wake()).max(at);
-        if process.tick.is_some_and(|tick| tick <= wake) {
-            return;
-        }
-        process.tick = Some(wake);
-        self.queue.plan(wake, Happening::Tick { machine, life, planned: wake });
-    }
-
-    fn tick(&mut self, machine: usize, life: u64, planned: At) {
-        if !self.lives(machine, life) {
-            return;
-        }
-        let (lease, rates, at) = (self.scenario.lease, self.scenario.ticks, self.at);
-        let own = &mut self.machines[machine];
-        let Some(process) = own.process.as_mut().filter(|process| process.tick == Some(planned)) else {
-            return;
-        };
-        process.tick = None;
-        if own.clock.when(process.core.next_wake()) > at {
-            return self.plan_tick(machine);
-        }
-        if !self.calm && self.dice.chance(rates.late) {
-            self.tally.count(Fault::TickLate);
-            let late = at + self.dice.span(Duration::ZERO, lease / 2);
-            return self.queue.plan(late, Happening::ExtraTick { machine, life });
-        }
-        if !self.calm && self.dice.chance(rates.dropped) {
-            self.tally.count(Fault::TickDropped);
-            return self.queue.plan(at + lease / 10, Happening::ExtraTick { machine, life });
-        }
-        if !self.calm && self.dice.chance(rates.doubled) {
-            self.tally.count(Fault::TickDouble);
-            let again = at + self.dice.span(Duration::ZERO, lease / 10);
-            self.queue.plan(again, Happening::ExtraTick { machine, life });
-        }
-        self.feed(machine, Event::Tick);
     }
 }
 
