@@ -12,6 +12,7 @@ pub mod limits;
 pub mod local_cluster;
 pub mod logging;
 pub mod manifest;
+pub mod node;
 pub mod pem_block;
 pub mod private_file;
 pub mod proof_file;

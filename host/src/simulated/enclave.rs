@@ -24,6 +24,7 @@ use crate::transport::stream::Stream;
 pub type WallClock = fn() -> Wall;
 
 /// An election service with keys of its own, made when it started.
+#[derive(Clone)]
 pub struct SimulatedEnclave {
     service: Arc<Service<ModuleAttestor<SimulatedModule>>>,
     id: EnclaveId,

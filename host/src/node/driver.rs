@@ -1,0 +1,251 @@
+//! The thread that runs the rules and does what they say.
+//!
+//! It does the driver's duties of [`crate::core`]: the clocks are read after an event was received, the actions of
+//! one list are done in order and whole before the next event, a record is synced before what follows it.
+
+use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::peer::{PeerMessage, seal_envelope};
+use nitro_elect_protocol::proof::Bundle;
+use nitro_elect_protocol::time::Boot;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+use super::config::peer;
+use super::enclaves::{Answered, Asker};
+use super::handle::{Question, Shared};
+use super::inbound::Inbound;
+use super::limits::SLEEP_MAX;
+use super::outlets::Outlets;
+use crate::clock;
+use crate::core::Core;
+use crate::core::durable::Record;
+use crate::core::event::{Action, CallFailure, Command, Event, HaltReason, Notice, Unanswered};
+use crate::core::timing::Timing;
+use crate::storage::Storage;
+use crate::transport::links::Links;
+
+/// How a node ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was asked to.
+    Stopped,
+    /// It must not go on under its key.
+    Halted(HaltReason),
+    /// Its thread ended without a word: a defect.
+    Died,
+}
+
+/// Everything that the driver takes in.
+pub struct Inputs {
+    pub inbound: mpsc::Receiver<Inbound>,
+    pub answered: mpsc::Receiver<Answered>,
+    pub questions: mpsc::Receiver<Question>,
+    /// Ends when the node is dropped.
+    pub alive: oneshot::Receiver<()>,
+}
+
+/// The rules, and all that they act on.
+pub struct Driver {
+    pub core: Core,
+    pub me: NodeId,
+    pub timing: Timing,
+    pub storage: Storage,
+    pub links: Arc<Links>,
+    pub asker: Asker,
+    pub outlets: Outlets,
+    pub shared: Arc<Shared>,
+    pub leaving: Option<Leaving>,
+    pub halted: Option<HaltReason>,
+}
+
+/// A node that was asked to end.
+pub struct Leaving {
+    /// When it ends at the latest: the successor's certificate is waited for until then.
+    until: Boot,
+    /// Whether nothing is waited for any more.
+    done: bool,
+}
+
+/// The record did not reach the disk; what was to follow it was not done.
+struct NotPersisted;
+
+impl Driver {
+    /// Runs the node to its end.
+    pub async fn run(&mut self, mut inputs: Inputs) -> Exit {
+        self.feed(Event::Tick);
+        loop {
+            if let Some(exit) = self.exit() {
+                return exit;
+            }
+            tokio::select! {
+                Some(Inbound { event, room }) = inputs.inbound.recv() => {
+                    self.feed(event);
+                    drop(room);
+                }
+                Some(answered) = inputs.answered.recv() => self.take_answer(answered),
+                Some(question) = inputs.questions.recv() => self.answer(question),
+                () = tokio::time::sleep(self.nap()) => self.feed(Event::Tick),
+                _ = &mut inputs.alive => return Exit::Stopped,
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn nap(&self) -> Duration {
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
+        let next = leaving.into_iter().chain([self.core.next_wake()]).min();
+        next.map_or(SLEEP_MAX, clock::until).min(SLEEP_MAX)
+    }
+
+    fn exit(&mut self) -> Option<Exit> {
+        if let Some(reason) = self.halted.take() {
+            return Some(Exit::Halted(reason));
+        }
+        let leaving = self.leaving.as_ref()?;
+        (leaving.done || clock::boot() >= leaving.until).then_some(Exit::Stopped)
+    }
+
+    /// Hands one event to the rules and does what they say.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = self.core.handle(event, clock::now()).into_iter();
+            if self.carry_out(&mut actions).is_err() {
+                events.push_back(Event::NotPersisted);
+                events.extend(actions.filter_map(|action| self.dropped(action)));
+            }
+        }
+    }
+
+    /// An action that is not done, since the record before it did not reach the disk. A question to an enclave is
+    /// answered all the same, and a node that must stop does.
+    fn dropped(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Ask { request, .. } => Some(Event::EnclaveAnswered { request, answer: Err(Unanswered) }),
+            Action::Halt(reason) => {
+                self.halt(reason);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn carry_out(&mut self, actions: &mut impl Iterator<Item = Action>) -> Result<(), NotPersisted> {
+        for action in actions {
+            match action {
+                Action::Persist(record) => self.persist(&record)?,
+                Action::Append(bundle) => self.append(&bundle),
+                Action::Send { to, message } => self.send(&to, &message),
+                Action::Ask { enclave, request, message } => {
+                    self.shared.counters.enclave_questions.up();
+                    self.asker.ask(enclave, request, message);
+                }
+                Action::Dial { peer, address } => self.dial(peer, &address),
+                Action::Notice(notice) => self.notice(&notice),
+                Action::Halt(reason) => self.halt(reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, record: &Record) -> Result<(), NotPersisted> {
+        match self.storage.save(record) {
+            Ok(()) => {
+                self.shared.counters.records_written.up();
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.counters.records_failed.up();
+                tracing::error!(%error, "the state record could not be written: this node does not vote");
+                Err(NotPersisted)
+            }
+        }
+    }
+
+    /// Not needed for safety: a certificate that is not in the log is adopted all the same.
+    fn append(&mut self, bundle: &Bundle) {
+        if let Err(error) = self.storage.append(bundle) {
+            self.shared.counters.certificates_not_logged.up();
+            tracing::error!(%error, "a certificate could not be added to the log");
+        }
+    }
+
+    fn send(&mut self, to: &NodeId, message: &PeerMessage) {
+        self.links.send(to, seal_envelope(message));
+    }
+
+    fn dial(&mut self, node: NodeId, address: &str) {
+        let known = peer(Some(node), address).map(|peer| self.links.know(peer));
+        match known {
+            Some(Ok(())) => tracing::debug!(node = %node.short(), address, "dialling"),
+            Some(Err(error)) => tracing::warn!(%error, address, "a member is not dialled"),
+            None => tracing::debug!(node = %node.short(), address, "an address that cannot be dialled"),
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        if let Notice::Adopted(certificate) = notice {
+            self.shared.highest_term.fetch_max(certificate.term.0, Ordering::Relaxed);
+            if let Some(leaving) = &mut self.leaving {
+                leaving.done |= certificate.leader != self.me;
+            }
+        }
+        let unknown = named(notice).into_iter().any(|node| !self.outlets.names().knows(&node));
+        if unknown {
+            self.outlets.names_mut().learn(&self.core.status(clock::now()));
+        }
+        self.outlets.notice(notice);
+    }
+
+    fn halt(&mut self, reason: HaltReason) {
+        tracing::error!("{reason}");
+        self.halted = Some(reason);
+    }
+
+    fn take_answer(&mut self, answered: Answered) {
+        if answered.silent_because.is_some() {
+            self.shared.counters.enclave_silences.up();
+        }
+        self.outlets.enclave_answered(answered.enclave, answered.silent_because);
+        self.feed(answered.event);
+    }
+
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Status(asker) => {
+                let _asker_may_be_gone = asker.send(self.core.status(clock::now()));
+            }
+            Question::Command(command) => self.feed(Event::Command(command)),
+            Question::Stop => self.stop(),
+        }
+    }
+
+    /// Gives up what is held. Only a leader has a successor to wait for.
+    fn stop(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let now = clock::now();
+        let leads = self.core.status(now).held.is_some();
+        let wait = if leads { self.timing.step() * 2 } else { Duration::ZERO };
+        self.leaving = Some(Leaving { until: now.boot + wait, done: false });
+        self.feed(Event::Command(Command::Stop));
+    }
+}
+
+/// The nodes that a notice names.
+fn named(notice: &Notice) -> Vec<NodeId> {
+    match notice {
+        Notice::Active(node) | Notice::Silent(node) => vec![*node],
+        Notice::Adopted(certificate) => vec![certificate.leader, certificate.coordinator],
+        Notice::Equivocation(evidence) => vec![evidence.voter],
+        Notice::CallFailed {
+            why: CallFailure::PreVote { refusals, .. } | CallFailure::Views { refusals, .. },
+            ..
+        } => refusals.iter().map(|(node, _)| *node).collect(),
+        _ => vec![],
+    }
+}

@@ -1,0 +1,131 @@
+//! Asking a running node.
+//!
+//! Answers are the node's own at the moment of asking: nothing about leadership is remembered here. A node that is
+//! held up, by a disk for instance, gives no answer rather than an old one.
+
+use nitro_elect_protocol::ids::Term;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::counters::Counters;
+use super::leadership::{Held, Leadership};
+use super::limits::ANSWER_DEADLINE;
+use super::outlets::Happenings;
+use crate::core::event::Command;
+use crate::core::status::Status;
+use crate::transport::counters::Count;
+use crate::transport::links::Links;
+
+/// What a node is asked from inside its process.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// What it knows and does.
+    Status(oneshot::Sender<Status>),
+    /// To do something.
+    Command(Command),
+    /// To end, in order.
+    Stop,
+}
+
+/// Why a node gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// More is being asked than it answers.
+    #[error("the node is asked too much at once")]
+    Busy,
+    /// It did not answer in time.
+    #[error("the node did not answer within {} ms: its disk or its machine holds it up", ANSWER_DEADLINE.as_millis())]
+    Late,
+    /// It has ended.
+    #[error("the node has ended")]
+    Ended,
+}
+
+/// A way to ask a running node. Cheap to clone; it does not keep the node running.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    questions: mpsc::Sender<Question>,
+    happenings: Happenings,
+    held: watch::Receiver<Option<Held>>,
+    shared: Arc<Shared>,
+}
+
+/// What the node's parts keep for everybody to read.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// The highest term of which there was a certificate.
+    pub highest_term: AtomicU64,
+    /// What the shell counts.
+    pub counters: Counters,
+    /// What counts besides; not kept alive by those who read.
+    pub links: Weak<Links>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Shared")
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(
+        questions: mpsc::Sender<Question>,
+        happenings: Happenings,
+        held: watch::Receiver<Option<Held>>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Handle { questions, happenings, held, shared }
+    }
+
+    /// What the node knows and does now.
+    pub async fn status(&self) -> Result<Status, NoAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Question::Status(answer))?;
+        match timeout(ANSWER_DEADLINE, answered).await {
+            Ok(Ok(status)) => Ok(status),
+            Ok(Err(_)) => Err(NoAnswer::Ended),
+            Err(_) => Err(NoAnswer::Late),
+        }
+    }
+
+    /// Hands a command to the node; what comes of it is among its happenings.
+    pub fn command(&self, command: Command) -> Result<(), NoAnswer> {
+        self.ask(Question::Command(command))
+    }
+
+    /// The highest term of which this node has had a certificate, even while it does not answer.
+    pub fn highest_term(&self) -> Term {
+        Term(self.shared.highest_term.load(Ordering::Relaxed))
+    }
+
+    /// What the node's links and its shell have counted.
+    pub fn counters(&self) -> Vec<Count> {
+        let of_links =
+            self.shared.links.upgrade().map(|links| links.counters().snapshot()).unwrap_or_default();
+        self.shared.counters.snapshot().into_iter().chain(of_links).collect()
+    }
+
+    /// What happens at the node, to follow.
+    pub fn happenings(&self) -> &Happenings {
+        &self.happenings
+    }
+
+    /// Whether this node leads, to ask and to await.
+    pub fn leadership(&self) -> Leadership {
+        Leadership::new(self.held.clone())
+    }
+
+    pub(super) async fn stop(&self) {
+        let _ended_already = self.questions.send(Question::Stop).await;
+    }
+
+    fn ask(&self, question: Question) -> Result<(), NoAnswer> {
+        self.questions.try_send(question).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NoAnswer::Busy,
+            mpsc::error::TrySendError::Closed(_) => NoAnswer::Ended,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! The node: the rules of [`crate::core`] with a clock, sockets, a disk and enclaves around them.
+//!
+//! One thread of its own runs the rules, and does what they say in their order: what is to be durable is synced
+//! before anything after it leaves. It waits for nobody: sending queues, enclaves are asked aside, whoever watches
+//! may miss something. Frames are read and decoded elsewhere and reach it through one bounded queue.
+//!
+//! ```text
+//! links -> inbound -+
+//! enclaves ---------+-> driver (core, storage) -> links, enclaves, outlets (log, watchers, leadership)
+//! handle (HTTP) ----+
+//! ```
+
+pub mod config;
+pub mod configure;
+pub mod counters;
+pub mod handle;
+pub mod happening;
+pub mod leadership;
+pub mod limits;
+pub mod names;
+pub mod outlets;
+
+mod driver;
+mod enclaves;
+mod inbound;
+mod start;
+
+pub use config::{NodeConfig, Reach};
+pub use configure::{ConfigError, Listed, OpenNode};
+pub use driver::Exit;
+pub use handle::{Handle, NoAnswer};
+#[cfg(test)]
+pub(crate) use handle::{Question, Shared};
+pub use leadership::{Leadership, Lease};
+pub use start::StartError;
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A running node. Dropping it ends the node at once; [`Node::shutdown`] does so in order.
+pub struct Node {
+    handle: Handle,
+    address: SocketAddr,
+    ended: oneshot::Receiver<Exit>,
+    /// Dropping it ends the driver.
+    _alive: oneshot::Sender<()>,
+    _thread: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts a node: listens, dials, and begins its life. Must be called on a tokio runtime, which then carries
+    /// the node's connections.
+    pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+        start::start(config).await
+    }
+
+    /// A way to ask the node that can be cloned and handed around.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Where the node listens for its peers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the node knows and does now.
+    pub async fn status(&self) -> Result<crate::core::status::Status, NoAnswer> {
+        self.handle.status().await
+    }
+
+    /// Whether this node leads, to ask and to await.
+    pub fn leadership(&self) -> Leadership {
+        self.handle.leadership()
+    }
+
+    /// Waits until the node has ended of its own accord.
+    pub async fn ended(&mut self) -> Exit {
+        (&mut self.ended).await.unwrap_or(Exit::Died)
+    }
+
+    /// Ends the node in order: it gives up what it holds, waits for its successor's certificate for at most two
+    /// steps, and sends what it still has to say.
+    pub async fn shutdown(mut self) -> Exit {
+        self.handle.stop().await;
+        self.ended().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

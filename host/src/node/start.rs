@@ -1,0 +1,182 @@
+//! How a node begins and ends.
+//!
+//! The number of the new life is durable before anything of it can be heard: before the socket opens.
+
+use nitro_elect_protocol::crypto::{NodeKey, Ring, Signer};
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::ids::{Generation, NodeId};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::driver::{Driver, Exit, Inputs};
+use super::enclaves::Asker;
+use super::handle::{Handle, Shared};
+use super::inbound::translate;
+use super::limits::{ANSWERS_WAITING, EVENTS_WAITING, FLUSH_DEADLINE, QUESTIONS_WAITING};
+use super::names::Names;
+use super::outlets::Outlets;
+use super::{Node, NodeConfig};
+use crate::clock;
+use crate::core::Core;
+use crate::core::attested::Attested;
+use crate::core::config::{Config, Membership};
+use crate::core::durable::Record;
+use crate::core::timing::Timing;
+use crate::help::Help;
+use crate::storage::{Loaded, Owner, Storage, StorageError};
+use crate::transport::links::{self, Bounds, Links, LinksConfig};
+use crate::transport::tls::TlsIdentity;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Its new life could not be written down.
+    #[error("could not write the state record in {}: {source}", .state.display())]
+    Record {
+        /// The state directory.
+        state: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It cannot be reached.
+    #[error(transparent)]
+    Links(#[from] links::StartError),
+    /// No thread for it.
+    #[error("could not start the node's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Help for StartError {
+    fn help(&self) -> String {
+        match self {
+            StartError::Storage(error) => error.help(),
+            StartError::Record { .. } => "check the disk: a node that cannot write must not vote".into(),
+            StartError::Links(links::StartError::Bind(_)) => {
+                "stop what listens there, or give the node an address of this machine that is free".into()
+            }
+            StartError::Links(links::StartError::TooManyPeers(_)) => "name fewer peers".into(),
+            StartError::Thread(_) => "raise the limit of threads of this user".into(),
+        }
+    }
+}
+
+pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+    let me = config.key.id();
+    let (storage, loaded) = begin_life(&config, me)?;
+    let identity = TlsIdentity::of(&config.key);
+    let timing = Timing { lease: template(&config.membership).lease() };
+    let links = LinksConfig {
+        identity: identity.clone(),
+        bind: config.reach.bind.clone(),
+        peers: config.peers(me),
+        admission: config.admission(),
+        lease: timing.lease,
+        bounds: Bounds::default(),
+    };
+    let (links, link_events) = Links::start(links).await?;
+    let links = Arc::new(links);
+    let address = links.local_addr();
+    let shared = Arc::new(Shared { links: Arc::downgrade(&links), ..Shared::default() });
+    let (to_inbound, inbound) = mpsc::channel(EVENTS_WAITING);
+    let (to_answered, answered) = mpsc::channel(ANSWERS_WAITING);
+    let (to_questions, questions) = mpsc::channel(QUESTIONS_WAITING);
+    let (alive, still_alive) = oneshot::channel();
+    let translating = tokio::spawn(translate(link_events, links.clone(), shared.clone(), to_inbound));
+    let places = config.enclaves.iter().map(ToString::to_string).collect();
+    let outlets = Outlets::new(Names::default(), places);
+    let handle = Handle::new(to_questions, outlets.happenings(), outlets.held(), shared.clone());
+    let asker = Asker::new(&config.enclaves, &identity, timing, Runtime::current(), to_answered);
+    let driver = Driver {
+        core: core(config, loaded),
+        me,
+        timing,
+        storage,
+        links,
+        asker,
+        outlets,
+        shared,
+        leaving: None,
+        halted: None,
+    };
+    let inputs = Inputs { inbound, answered, questions, alive: still_alive };
+    let (tell_end, ended) = oneshot::channel();
+    let life = move || tell_end.send(live(driver, inputs, translating));
+    let thread = thread::Builder::new().name("node".into()).spawn(move || drop(life()));
+    Ok(Node { handle, address, ended, _alive: alive, _thread: thread.map_err(StartError::Thread)? })
+}
+
+/// Opens the state and makes the number of this life durable.
+fn begin_life(config: &NodeConfig, me: NodeId) -> Result<(Storage, Loaded), StartError> {
+    let owner = Owner {
+        node: me,
+        cluster: template(&config.membership).cluster,
+        danger_forget_votes: config.danger_forget_votes,
+    };
+    let (mut storage, mut loaded) = Storage::open(&config.state, &owner)?;
+    for cut in &loaded.cuts {
+        let (path, bytes) = (cut.path.display(), cut.bytes);
+        tracing::warn!("{path} ended within an entry, as after a crash; its last {bytes} bytes were removed");
+    }
+    let record =
+        Record { generation: Generation(loaded.record.generation.0.saturating_add(1)), ..loaded.record };
+    let failed = |source| StartError::Record { state: config.state.clone(), source };
+    storage.save(&record).map_err(failed)?;
+    loaded.record = record;
+    Ok((storage, loaded))
+}
+
+fn template(membership: &Membership) -> &Electorate {
+    match membership {
+        Membership::Manifest { electorate, .. } => electorate,
+        Membership::Open { template, .. } => template,
+    }
+}
+
+fn core(config: NodeConfig, loaded: Loaded) -> Core {
+    let mut seed = [0; 32];
+    SystemRandom::new().fill(&mut seed).expect("the operating system has random bytes");
+    let rules = Config {
+        name: config.name,
+        address: config.reach.address,
+        membership: config.membership,
+        enclaves: config.enclaves.len(),
+        fanout: config.fanout,
+        record: loaded.record,
+        newest: loaded.newest,
+        seed,
+    };
+    let key: NodeKey = config.key;
+    Core::new(rules, Box::new(key), Arc::new(Attested::new(Arc::new(Ring))), clock::now())
+}
+
+/// The node's thread: its life, and its last words.
+fn live(mut driver: Driver, inputs: Inputs, translating: JoinHandle<()>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the node's thread has no timer");
+            return Exit::Died;
+        }
+    };
+    runtime.block_on(async move {
+        let exit = driver.run(inputs).await;
+        translating.abort();
+        let _aborted = translating.await;
+        let links = driver.links.clone();
+        drop(driver);
+        if let Some(links) = Arc::into_inner(links) {
+            links.close(FLUSH_DEADLINE).await;
+        }
+        exit
+    })
+}
