@@ -6,6 +6,7 @@ pub mod core;
 pub mod duration;
 pub mod enclave_client;
 pub mod help;
+pub mod http;
 pub mod input;
 pub mod keys;
 pub mod limits;

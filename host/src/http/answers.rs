@@ -1,0 +1,284 @@
+//! The JSON of the admin address, one type each.
+//!
+//! Spans are whole milliseconds, rounded down; identities are hexadecimal digits; what is not known is `null`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use nitro_elect_protocol::assurance::Assurance;
+use nitro_elect_protocol::ids::{Pcr, Term};
+use nitro_elect_protocol::time::Boot;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::status::{EnclaveStatus, MemberStatus, Status};
+use crate::node::NoAnswer;
+use crate::transport::counters::Count;
+
+/// `GET /v1/leader`: who leads, as this node knows at this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Leader {
+    /// The leader; none when no lease is known.
+    pub leader: Option<Who>,
+    /// The highest term known; 0 before the first certificate.
+    pub term: Term,
+    /// What is left of the lease as this node knows it; 0 when none is known.
+    pub lease_ms: u64,
+    /// Whether this very node holds the lease.
+    #[serde(rename = "self")]
+    pub this_node: bool,
+    /// What the newest certificate is worth.
+    pub assurance: Option<Assurance>,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Who {
+    /// What people call it.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
+    /// Its public key.
+    pub key: String,
+}
+
+/// `GET /v1/members`: every node that this one knows of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Members {
+    /// Voters first, by name.
+    pub members: Vec<Member>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Member {
+    /// What people call it.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
+    /// Its public key.
+    pub key: String,
+    /// Whether it is seen alive.
+    pub active: bool,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Whether it is the node that answers.
+    #[serde(rename = "self")]
+    pub this_node: bool,
+    /// Whether there is a connection to it.
+    pub connected: bool,
+    /// Whether it would lead.
+    pub eligible: bool,
+    /// How long nothing new was heard of it; none if nothing ever was.
+    pub silent_ms: Option<u64>,
+    /// Its life; none if it was never heard.
+    pub generation: Option<u64>,
+    /// The highest term that it says it has a certificate of.
+    pub highest_term: Term,
+}
+
+/// `GET /v1/status`: everything at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Overview {
+    /// The node that answers.
+    pub node: Who,
+    /// Its life.
+    pub generation: u64,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Its cluster.
+    pub cluster: Cluster,
+    /// Who leads.
+    #[serde(flatten)]
+    pub leader: Leader,
+    /// Why nobody leads, as far as this node can tell.
+    pub no_leader_because: Option<String>,
+    /// Whether it can be relied on to vote.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready_because: Option<String>,
+    /// Every node that it knows of.
+    #[serde(flatten)]
+    pub members: Members,
+    /// Its enclaves, in the order of its configuration.
+    pub enclaves: Vec<Enclave>,
+    /// Messages that its rules dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What its links and its shell count.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// What the voters agree on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Cluster {
+    /// What people call it.
+    pub name: String,
+    /// Whether it is an open one.
+    pub open: bool,
+    /// The digest of its electorate.
+    pub electorate: String,
+    /// Voters.
+    pub n: usize,
+    /// Byzantine voters tolerated.
+    pub f: usize,
+    /// Voters that it takes.
+    pub quorum: usize,
+}
+
+/// An enclave, as this node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Enclave {
+    /// Its id, once verified.
+    pub id: Option<String>,
+    /// Its measurements.
+    pub pcr0: Option<String>,
+    /// See `pcr0`.
+    pub pcr1: Option<String>,
+    /// See `pcr0`.
+    pub pcr2: Option<String>,
+    /// What it is worth.
+    pub assurance: Option<Assurance>,
+    /// Why it is not in use.
+    pub error: Option<String>,
+    /// How long ago it answered last.
+    pub answered_ms_ago: Option<u64>,
+}
+
+/// Any answer that is an error: `{"error": "..."}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    code: StatusCode,
+    text: String,
+}
+
+impl Leader {
+    /// What the node knows, for a moment `now` that is not before it was asked.
+    pub fn of(status: &Status, now: Boot) -> Self {
+        let held = status.held.filter(|(_, until)| *until > now);
+        let leader = status.leader.as_ref().filter(|leader| !leader.lease_left.is_zero());
+        let who = leader.map(|leader| Who {
+            name: leader.name.clone(),
+            address: leader.address.clone(),
+            key: leader.id.to_string(),
+        });
+        let certified = status.certificate.as_ref().map(|certificate| certificate.assurance());
+        Leader {
+            term: status.term,
+            lease_ms: leader.map_or(0, |leader| millis(leader.lease_left)),
+            this_node: held.is_some() && leader.is_some_and(|leader| leader.id == status.id),
+            assurance: leader.map(|leader| leader.assurance).or(certified),
+            leader: who,
+        }
+    }
+
+    /// The answer of a node that cannot be asked: it vouches for no leader.
+    pub fn unknown(term: Term) -> Self {
+        Leader { leader: None, term, lease_ms: 0, this_node: false, assurance: None }
+    }
+}
+
+impl Members {
+    /// Those that the node knows.
+    pub fn of(status: &Status) -> Self {
+        let mut members: Vec<Member> =
+            status.members.iter().map(|member| Member::of(member, status)).collect();
+        members.sort_by(|a, b| (!a.voter, &a.name, &a.key).cmp(&(!b.voter, &b.name, &b.key)));
+        Members { members }
+    }
+}
+
+impl Member {
+    fn of(member: &MemberStatus, status: &Status) -> Self {
+        Member {
+            name: member.name.clone(),
+            address: member.address.clone(),
+            key: member.id.to_string(),
+            active: member.active,
+            voter: member.voter,
+            this_node: member.id == status.id,
+            connected: member.connected,
+            eligible: member.eligible,
+            silent_ms: member.silent_for.map(millis),
+            generation: member.generation.map(|generation| generation.0),
+            highest_term: member.highest_term,
+        }
+    }
+}
+
+impl Overview {
+    /// All that the node knows, and what its parts count.
+    pub fn of(status: &Status, counts: &[Count], now: Boot) -> Self {
+        Overview {
+            node: Who {
+                name: status.name.clone(),
+                address: status.address.clone(),
+                key: status.id.to_string(),
+            },
+            generation: status.generation.0,
+            voter: status.voter,
+            cluster: Cluster::of(status),
+            leader: Leader::of(status, now),
+            no_leader_because: status.no_leader_because.clone(),
+            ready: status.ready.is_ok(),
+            not_ready_because: status.ready.clone().err(),
+            members: Members::of(status),
+            enclaves: status.enclaves.iter().map(Enclave::of).collect(),
+            dropped: status.drops.iter().map(|(why, count)| (why.to_string(), *count)).collect(),
+            counters: counts.iter().map(|count| (count.name.to_owned(), count.value)).collect(),
+        }
+    }
+}
+
+impl Cluster {
+    fn of(status: &Status) -> Self {
+        let electorate = &status.electorate;
+        Cluster {
+            name: electorate.name.clone(),
+            open: electorate.is_open(),
+            electorate: status.digest.to_string(),
+            n: electorate.n(),
+            f: electorate.f(),
+            quorum: electorate.quorum(),
+        }
+    }
+}
+
+impl Enclave {
+    fn of(enclave: &EnclaveStatus) -> Self {
+        let verified = enclave.verified.as_ref();
+        let register = |index| verified?.pcrs().get(&index).map(Pcr::to_string);
+        Enclave {
+            id: verified.map(|verified| verified.id().to_string()),
+            pcr0: register(0),
+            pcr1: register(1),
+            pcr2: register(2),
+            assurance: verified.map(|verified| verified.assurance()),
+            error: enclave.error.clone(),
+            answered_ms_ago: enclave.answered_ago.map(millis),
+        }
+    }
+}
+
+impl Fault {
+    /// An error with its status code.
+    pub fn new(code: StatusCode, text: impl Into<String>) -> Self {
+        Fault { code, text: text.into() }
+    }
+}
+
+impl From<NoAnswer> for Fault {
+    fn from(why: NoAnswer) -> Self {
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string())
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.code, Json(serde_json::json!({ "error": self.text }))).into_response()
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

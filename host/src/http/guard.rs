@@ -1,0 +1,135 @@
+//! Who means this address. A browser sends the name it was told: a page under a name that was pointed at this
+//! machine (DNS rebinding) brings that name along, and is turned away.
+//!
+//! Numbers cannot be pointed anywhere, so any IP address passes, as do `localhost` and the name the operator gave.
+
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answers::Fault;
+use super::limits::EXCHANGE_DEADLINE;
+
+/// The names under which the admin address may be asked for, besides numbers and `localhost`.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    names: Arc<[String]>,
+}
+
+impl Hosts {
+    /// Admits this name too: the host of `--admin`.
+    pub fn of(name: &str) -> Self {
+        Hosts { names: Arc::new([name.to_ascii_lowercase()]) }
+    }
+
+    fn admits(&self, host: &str) -> bool {
+        let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+        let number = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(&name);
+        number.parse::<IpAddr>().is_ok() || name == "localhost" || self.names.contains(&name)
+    }
+}
+
+/// Turns away requests for another name, bounds the time of the rest, and marks every answer as one of a moment.
+pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let answered = match check(&hosts, request.headers()) {
+        Ok(()) => answer_in_time(next.run(request), EXCHANGE_DEADLINE).await,
+        Err(host) => Fault::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            format!("this is not {host}: ask for 127.0.0.1, localhost or the name given to --admin"),
+        )
+        .into_response(),
+    };
+    mark(answered)
+}
+
+async fn answer_in_time(answer: impl Future<Output = Response>, deadline: Duration) -> Response {
+    let late = || Fault::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response();
+    tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late())
+}
+
+/// The host that was asked for, if it is not this one. A client that names none is no browser.
+fn check(hosts: &Hosts, headers: &HeaderMap) -> Result<(), String> {
+    let mut named = headers.get_all(HOST).iter();
+    let wrong = |host: &HeaderValue| String::from_utf8_lossy(host.as_bytes()).chars().take(80).collect();
+    match named.find(|host| !host.to_str().is_ok_and(|host| hosts.admits(host))) {
+        Some(host) => Err(wrong(host)),
+        None => Ok(()),
+    }
+}
+
+fn mark(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !ends_within_brackets(name) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// Whether a colon after this text stands inside the brackets of an IPv6 address.
+fn ends_within_brackets(text: &str) -> bool {
+    text.starts_with('[') && !text.ends_with(']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_localhost_and_the_operators_name_are_admitted() {
+        let hosts = Hosts::of("Admin.Example");
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:15000",
+            "10.1.2.3:80",
+            "[::1]:15000",
+            "[::1]",
+            "localhost",
+            "LOCALHOST:15000",
+            "localhost.",
+            "admin.example:15000",
+        ] {
+            assert!(hosts.admits(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn another_name_is_turned_away() {
+        let hosts = Hosts::default();
+        for host in [
+            "evil.example",
+            "evil.example:15000",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+            "[::1].evil.example",
+            "admin.example",
+            "127.0.0.1:80:80",
+        ] {
+            assert!(!hosts.admits(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn one_good_host_beside_a_bad_one_does_not_help() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(check(&Hosts::default(), &headers), Ok(()));
+        headers.append(HOST, HeaderValue::from_static("localhost"));
+        headers.append(HOST, HeaderValue::from_static("evil.example"));
+        assert_eq!(check(&Hosts::default(), &headers), Err("evil.example".into()));
+    }
+}

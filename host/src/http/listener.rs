@@ -1,0 +1,170 @@
+//! The admin listener: bounded connections, each with deadlines.
+//!
+//! A flood takes the places of other clients, never the node's time: answers are made by the node between its own
+//! events, a bounded number of them at once.
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::guard::Hosts;
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, EXCHANGE_DEADLINE, FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX, WATCHERS_MAX,
+};
+use super::routes::router;
+use crate::help::Help;
+use crate::node::Handle;
+use crate::transport::connect::{ConnectError, resolve};
+use crate::transport::endpoint::HostPort;
+use crate::transport::socket;
+
+/// How far the default admin port is from a node's own.
+pub const PORT_OFFSET: u16 = 10_000;
+
+/// Where the admin address is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// On loopback, [`PORT_OFFSET`] above the node's port, or at any free port if that is taken.
+    Beside {
+        /// The node's port.
+        node_port: u16,
+    },
+    /// Where the operator said.
+    At {
+        /// The address.
+        address: HostPort,
+        /// Whether other machines may reach it without a token.
+        danger_open: bool,
+    },
+}
+
+/// Why nothing listens at the admin address.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The name does not resolve.
+    #[error("the admin address: {0}")]
+    Resolve(#[from] ConnectError),
+    /// Other machines could reach it.
+    #[error("the admin address {0} can be reached from other machines, and nothing protects it")]
+    Exposed(SocketAddr),
+    /// Somebody else listens there.
+    #[error("the admin address {0} is in use: another process listens there")]
+    InUse(SocketAddr),
+    /// The system refused.
+    #[error("cannot listen at the admin address {address}: {source}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Help for BindError {
+    fn help(&self) -> String {
+        match self {
+            BindError::Resolve(_) => "give --admin as HOST:PORT, such as 127.0.0.1:15000".into(),
+            BindError::Exposed(_) => {
+                "listen on 127.0.0.1 and reach it through a tunnel, or say --danger-open".into()
+            }
+            BindError::InUse(_) => "choose another port with --admin, or stop that process".into(),
+            BindError::Io { .. } => "choose an address of this machine with --admin".into(),
+        }
+    }
+}
+
+/// Listens at the admin address.
+pub async fn bind(admin: &Admin) -> Result<TcpListener, BindError> {
+    match admin {
+        Admin::Beside { node_port } => {
+            let beside = node_port.checked_add(PORT_OFFSET);
+            match listen(loopback(beside.unwrap_or(0))).await {
+                Err(BindError::InUse(_)) => listen(loopback(0)).await,
+                bound => bound,
+            }
+        }
+        Admin::At { address, danger_open } => {
+            let address = resolve(address).await?[0];
+            if !address.ip().is_loopback() && !danger_open {
+                return Err(BindError::Exposed(address));
+            }
+            listen(address).await
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse(address),
+        _ => BindError::Io { address, source },
+    })
+}
+
+/// How much of everything; [`Bounds::default`] is right for production, tests make them small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections served at once.
+    pub connections: usize,
+    /// Watchers among them.
+    pub watchers: usize,
+    /// How long a request's head may take.
+    pub head_deadline: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { connections: CONNECTIONS_MAX, watchers: WATCHERS_MAX, head_deadline: HEAD_DEADLINE }
+    }
+}
+
+/// Serves the admin address until the returned future is dropped.
+pub async fn serve(listener: TcpListener, hosts: Hosts, node: Handle, bounds: Bounds) {
+    let router = router(node, hosts, bounds.watchers);
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection at the admin address");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::debug!("all {} admin connections are taken", bounds.connections);
+            continue;
+        };
+        let router = router.clone();
+        connections.spawn(async move {
+            serve_connection(stream, router, bounds.head_deadline).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: axum::Router, head_deadline: Duration) {
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(head_deadline);
+    http.max_buf_size(HEAD_MAX).max_headers(FIELDS_MAX);
+    // A client that takes nothing of what it is sent does not keep its place for ever.
+    if let Err(error) = socket::prepare(&stream, EXCHANGE_DEADLINE) {
+        tracing::debug!(%error, "an admin connection was gone at once");
+        return;
+    }
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "an admin connection ended");
+    }
+}

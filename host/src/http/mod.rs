@@ -1,0 +1,18 @@
+//! The admin address of a node: what it knows and does, as JSON over HTTP.
+//!
+//! Every answer about leadership is the node's own at the moment of the request; while the node cannot answer, no
+//! leader is named. Whatever connects is bounded ([`listener`]) and must mean this address ([`guard`]), so that a
+//! web page whose name was pointed at this machine reads nothing.
+
+pub mod answers;
+pub mod client;
+pub mod events;
+pub mod guard;
+pub mod limits;
+pub mod listener;
+pub mod routes;
+
+pub use listener::{Admin, BindError, Bounds, bind, serve};
+
+#[cfg(test)]
+mod tests;

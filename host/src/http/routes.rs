@@ -1,0 +1,100 @@
+//! The routes of the admin address.
+
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+use super::answers::{Fault, Leader, Members, Overview};
+use super::events::watch;
+use super::guard::{Hosts, guard};
+use super::limits::BODY_MAX;
+use crate::clock;
+use crate::node::Handle;
+use crate::proof_file::ProofFile;
+
+/// What routes work from.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The node.
+    pub node: Handle,
+    /// Places for watchers.
+    pub watchers: Arc<Semaphore>,
+}
+
+impl FromRef<Served> for Handle {
+    fn from_ref(served: &Served) -> Handle {
+        served.node.clone()
+    }
+}
+
+/// All routes, behind the guard.
+pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
+    let served = Served { node, watchers: Arc::new(Semaphore::new(watchers)) };
+    Router::new()
+        .route("/v1/leader", get(leader))
+        .route("/v1/certificate", get(certificate))
+        .route("/v1/members", get(members))
+        .route("/v1/status", get(status))
+        .route("/v1/watch", get(watch))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(other_method)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(hosts, guard))
+        .with_state(served)
+}
+
+/// Always answered: a node that is held up vouches for nobody.
+async fn leader(State(node): State<Handle>) -> Json<Leader> {
+    Json(match node.status().await {
+        Ok(status) => Leader::of(&status, clock::boot()),
+        Err(_) => Leader::unknown(node.highest_term()),
+    })
+}
+
+/// The proof of the newest certificate, as `verify --proof` takes it. An open cluster's carries its electorate.
+async fn certificate(State(node): State<Handle>) -> Result<Response, Fault> {
+    let status = node.status().await?;
+    let none = || Fault::new(StatusCode::NOT_FOUND, "this node has no certificate yet");
+    let bundle = status.bundle.ok_or_else(none)?;
+    let electorate = status.electorate.is_open().then_some(status.electorate);
+    let proof = ProofFile { bundle, electorate };
+    Ok(([(CONTENT_TYPE, "application/json")], proof.to_text()).into_response())
+}
+
+async fn members(State(node): State<Handle>) -> Result<Json<Members>, Fault> {
+    Ok(Json(Members::of(&node.status().await?)))
+}
+
+async fn status(State(node): State<Handle>) -> Result<Json<Overview>, Fault> {
+    let status = node.status().await?;
+    Ok(Json(Overview::of(&status, &node.counters(), clock::boot())))
+}
+
+async fn healthz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, Fault> {
+    node.status().await?;
+    Ok(Json(json!({ "healthy": true })))
+}
+
+async fn readyz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, Fault> {
+    match node.status().await?.ready {
+        Ok(()) => Ok(Json(json!({ "ready": true }))),
+        Err(why) => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}"))),
+    }
+}
+
+async fn no_such_route(uri: Uri) -> Fault {
+    let path: String = uri.path().chars().take(80).collect();
+    Fault::new(StatusCode::NOT_FOUND, format!("there is no {path}; see /v1/status"))
+}
+
+async fn other_method() -> Fault {
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET")
+}
