@@ -11,7 +11,9 @@ mod failure;
 mod init;
 mod keygen;
 mod manifest;
-mod output;
+mod node;
+pub(crate) mod output;
+mod proxy;
 mod shell_words;
 mod simulate_enclave;
 mod verify;
@@ -37,6 +39,7 @@ Exit codes:
   1  refused or failed; standard error says why and what to do
   2  wrong usage, or an input could not be read
   3  verify: valid, but with less assurance than asked for
+  4  node: it must not go on under its key
 
 Environment:
   NITRO_ELECT_...  stands for the flag of that name, where its help says so; a flag on the line wins
@@ -61,6 +64,8 @@ struct Line {
 /// The commands, in the order in which `--help` lists them.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Node(Box<node::Args>),
+    Proxy(proxy::Args),
     Keygen(keygen::Args),
     Manifest(manifest::Args),
     Init(init::Args),
@@ -83,6 +88,8 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Node(args) => node::run(&args),
+        Command::Proxy(args) => proxy::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Manifest(args) => manifest::run(args),
         Command::Init(args) => init::run(args),

@@ -1,0 +1,207 @@
+//! `nitro-elect node`: runs one node and its admin address until it is told to stop.
+
+use clap::ArgGroup;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Failure;
+use crate::help::Help;
+use crate::http::guard::Hosts;
+use crate::http::{self, Admin, Bounds};
+use crate::logging::{self, LogFormat};
+use crate::manifest::Manifest;
+use crate::node::{Exit, Listed, Node, NodeConfig, OpenNode};
+use crate::signals::{NoProcess, Signals};
+use crate::state_home::state_home;
+use crate::transport::connect::{ConnectError, resolve};
+use crate::transport::endpoint::{Endpoint, HostPort};
+use crate::trust_file;
+
+/// Where a simulated enclave listens when nothing else is said.
+const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
+/// The exit code of a node that must not go on under its key: starting it again does not help.
+const HALTED: u8 = 4;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
+  nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443 --enclave tls://proxy-b:5443
+  nitro-elect node -p 5000 -n 5001          an open cluster, for trying out; and on the same machine:
+  nitro-elect node -p 5001 -n 5000
+
+Exit codes: 0 stopped as told; 1 could not start or run; 2 wrong usage, or a file could not be read; 4 must not go on
+under its key.
+The environment variable NITRO_ELECT_LOG filters the log (error, warn, info, debug, trace).";
+
+/// The address to listen at is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("the address to listen at: {0}")]
+struct ListenAddress(ConnectError);
+
+impl Help for ListenAddress {
+    fn help(&self) -> String {
+        "give -p as PORT, or as IP:PORT with an address of this machine".into()
+    }
+}
+
+/// Run one node: gossip, elect, hold leases, serve the admin address
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP, group(ArgGroup::new("cluster").args(["manifest", "port"]).required(true)))]
+pub struct Args {
+    /// The cluster's manifest; without it the node is one of an open cluster
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", requires = "state", conflicts_with_all = ["port", "neighbours", "trust", "alone"])]
+    manifest: Option<PathBuf>,
+    /// The state directory, with the node's key [open cluster: nitro-elect/open-PORT in the user's state directory]
+    #[arg(long, value_name = "DIR", env = "NITRO_ELECT_STATE")]
+    state: Option<PathBuf>,
+    /// Where an enclave is, or a proxy in front of one: tcp://, tls://, vsock://CID:PORT, unix://; several in order
+    /// of preference
+    #[arg(long = "enclave", value_name = "ENDPOINT", env = "NITRO_ELECT_ENCLAVE", value_delimiter = ',', default_value = ENCLAVE_DEFAULT)]
+    enclaves: Vec<Endpoint>,
+    /// Where to listen when that is not the manifest's address
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "port")]
+    listen: Option<HostPort>,
+    /// Open cluster: the port to listen at, on loopback unless an address is given
+    #[arg(short = 'p', long = "port", value_name = "[IP:]PORT", value_parser = parse_place)]
+    port: Option<HostPort>,
+    /// Open cluster: other nodes to begin with; a bare PORT means this machine
+    #[arg(short = 'n', long = "neighbours", value_name = "[HOST:]PORT", num_args = 1.., value_parser = parse_place)]
+    neighbours: Vec<HostPort>,
+    /// Open cluster: the file that says which enclaves are accepted [default: the simulated enclave's]
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TRUST")]
+    trust: Option<PathBuf>,
+    /// Open cluster: lead even while no other node is there
+    #[arg(long)]
+    alone: bool,
+    /// What people call this node, if the manifest does not say
+    #[arg(long)]
+    name: Option<String>,
+    /// Where to serve JSON over HTTP [default: 127.0.0.1, the node's port + 10000, or any free port]
+    #[arg(long, value_name = "HOST:PORT", env = "NITRO_ELECT_ADMIN")]
+    admin: Option<HostPort>,
+    /// Let other machines reach the admin address, unprotected
+    #[arg(long)]
+    danger_open: bool,
+    /// Go on though the key's earlier votes are lost: until it gets a new key, the node counts as one of the f
+    #[arg(long)]
+    danger_forget_votes: bool,
+    /// How log lines look [default: human on a terminal, json otherwise]
+    #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+fn parse_place(text: &str) -> Result<HostPort, String> {
+    let bare = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("127.0.0.1:{text}"));
+    let place: HostPort = bare.as_deref().unwrap_or(text).parse().map_err(|error| format!("{error}"))?;
+    if place.port() == 0 { Err("port 0 is nobody's: give one from 1 to 65535".into()) } else { Ok(place) }
+}
+
+/// Runs the node to its end.
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    logging::start(args.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(NoProcess)?;
+    let ended = runtime.block_on(serve(args));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(args: &Args) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::take().map_err(NoProcess)?;
+    let config = config(args).await?;
+    let admin = http::bind(&admin(args, &config)).await?;
+    let admin_address = admin.local_addr().map_err(NoProcess)?;
+    introduce(&config);
+    let mut node = Node::start(config).await?;
+    tracing::info!("listening at {} for nodes, at http://{admin_address} for people", node.address());
+    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
+    let serving = tokio::spawn(http::serve(admin, hosts, node.handle().clone(), Bounds::default()));
+    let exit = tokio::select! {
+        exit = node.ended() => exit,
+        _ = signals.next() => {
+            tracing::info!("stopping; once more ends at once");
+            tokio::select! {
+                exit = node.shutdown() => exit,
+                signal = signals.next() => return Ok(ExitCode::from(signal.exit_code())),
+            }
+        }
+    };
+    serving.abort();
+    Ok(conclude(&exit))
+}
+
+fn conclude(exit: &Exit) -> ExitCode {
+    match exit {
+        Exit::Stopped => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Exit::Halted(reason) => {
+            tracing::error!("halted: {reason}");
+            ExitCode::from(HALTED)
+        }
+        Exit::Died => {
+            tracing::error!("the node's thread ended without a word");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn config(args: &Args) -> Result<NodeConfig, Failure> {
+    let mut config = match (&args.manifest, &args.port) {
+        (Some(manifest), _) => listed(args, manifest)?,
+        (None, Some(place)) => open(args, place).await?,
+        (None, None) => unreachable!("the parser asks for one of the two"),
+    };
+    config.danger_forget_votes = args.danger_forget_votes;
+    Ok(config)
+}
+
+fn listed(args: &Args, manifest: &Path) -> Result<NodeConfig, Failure> {
+    let manifest = Manifest::load(manifest).map_err(Failure::unreadable)?;
+    let state = args.state.as_deref().expect("the parser asks for --state beside --manifest");
+    let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
+    Ok(NodeConfig::listed(&manifest, state, args.enclaves.clone(), said)?)
+}
+
+async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {
+    let address = resolve(place).await.map_err(ListenAddress)?[0];
+    let state = match &args.state {
+        Some(state) => state.clone(),
+        None => state_home()?.join(format!("open-{}", address.port())),
+    };
+    let trust = match &args.trust {
+        Some(file) => trust_file::load(file),
+        None => trust_file::load(&trust_file::default_trust_file().map_err(Failure::unreadable)?),
+    };
+    let trust = trust.map_err(Failure::unreadable)?;
+    let peers = args.neighbours.clone();
+    let said = OpenNode { address, peers, name: args.name.clone(), trust, alone: args.alone };
+    Ok(NodeConfig::open(&state, args.enclaves.clone(), said)?)
+}
+
+fn admin(args: &Args, config: &NodeConfig) -> Admin {
+    match &args.admin {
+        Some(address) => Admin::At { address: address.clone(), danger_open: args.danger_open },
+        None => Admin::Beside { node_port: config.reach.bind.port() },
+    }
+}
+
+/// Says what kind of node begins.
+fn introduce(config: &NodeConfig) {
+    let (name, state) = (&config.name, config.state.display());
+    let version = env!("CARGO_PKG_VERSION");
+    let role = if config.votes() { "voter" } else { "observer" };
+    tracing::info!("nitro-elect {version}: node {name}, {role}, state in {state}");
+    if config.is_open() {
+        tracing::warn!(
+            "OPEN mode: whoever can reach this port becomes a voter; its certificates say OPEN and prove nothing about \
+             who may vote. For trying out and for networks you trust; else give --manifest"
+        );
+    }
+    if config.danger_forget_votes {
+        tracing::warn!(
+            "--danger-forget-votes: this node counts as one of the f faulty voters until it gets a new key"
+        );
+    }
+}
