@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod core;
+pub mod demo;
 pub mod duration;
 pub mod enclave_client;
 pub mod help;

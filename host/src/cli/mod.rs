@@ -6,6 +6,7 @@
 //! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
 //! `Command` and in `execute`.
 
+mod demo;
 mod electorate_flags;
 mod failure;
 mod init;
@@ -30,6 +31,7 @@ const ABOUT: &str = "Leader election that does not ask you to trust the nodes th
 
 const AFTER_HELP: &str = "\
 Examples:
+  nitro-elect demo --once
   nitro-elect init --local 4 --trust trust.json cluster
   nitro-elect verify --proof proof.json --manifest cluster/cluster.toml
   nitro-elect help verify
@@ -64,6 +66,7 @@ struct Line {
 /// The commands, in the order in which `--help` lists them.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Node(Box<node::Args>),
     Proxy(proxy::Args),
     Keygen(keygen::Args),
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args),
         Command::Node(args) => node::run(&args),
         Command::Proxy(args) => proxy::run(args),
         Command::Keygen(args) => keygen::run(args),
