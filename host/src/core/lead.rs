@@ -4,7 +4,7 @@
 //! in an election of this life that elected this node. It ends a lease less margin after the q-th latest of these.
 
 use nitro_elect_protocol::certificate::VerifiedCertificate;
-use nitro_elect_protocol::ids::{Challenge, Generation, NodeId, Nonce, Term};
+use nitro_elect_protocol::ids::{Challenge, NodeId, Nonce, Term};
 use nitro_elect_protocol::limits::NONCES_MAX;
 use nitro_elect_protocol::peer::{PeerMessage, Refusal, Renew, RenewAnswer};
 use nitro_elect_protocol::promise::Promise;
@@ -14,7 +14,6 @@ use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Core;
-use super::durable::Support;
 use super::event::{Action, Drop, LeaseLoss, Notice};
 use super::timing::Timing;
 
@@ -147,7 +146,7 @@ impl Core {
     /// Renews when it is due, tells of the lease's state, and hands over to whom the policy prefers.
     pub(super) fn advance_lead(&mut self, now: Now) {
         let (quorum, timing) = (self.electorate.quorum(), self.timing);
-        if !self.leads_in_vain(now.boot) {
+        if self.may_renew(now.boot) {
             self.renew_when_due(now);
         }
         let Some(lead) = &mut self.lead else { return };
@@ -161,6 +160,18 @@ impl Core {
         };
         self.out.extend(notice.map(Action::Notice));
         self.hand_over(now);
+    }
+
+    /// Whether a renewal makes sense: a lease is held, or enough voters that can still promise are within reach. A
+    /// leader cut off from its quorum would otherwise keep the few that hear it from everybody else's.
+    fn may_renew(&self, now: Boot) -> bool {
+        let Some(lead) = &self.lead else { return false };
+        let connected = |voter: &NodeId| {
+            *voter == self.me || self.members.get(voter).is_some_and(|member| member.connected)
+        };
+        let voters = self.electorate.voters.iter().map(|voter| voter.key);
+        let able = voters.filter(|voter| connected(voter) && !lead.stale.contains(voter)).count();
+        self.holds_lease(now).is_some() || able >= self.electorate.quorum()
     }
 
     fn renew_when_due(&mut self, now: Now) {
@@ -179,7 +190,7 @@ impl Core {
         let lead = self.lead.as_ref()?;
         let third = lead.announced.map(|until| until - self.timing.lease / 3);
         let future = third.filter(|third| *third > self.seen);
-        let renewal = Some(lead.next_round.min(lead.next_resend)).filter(|_| !self.leads_in_vain(self.seen));
+        let renewal = Some(lead.next_round.min(lead.next_resend)).filter(|_| self.may_renew(self.seen));
         [renewal, lead.announced, future].into_iter().flatten().min()
     }
 
@@ -250,58 +261,6 @@ impl Core {
         if let Some(renew) = renew.filter(|_| self.electorate.contains(&peer)) {
             self.send(peer, PeerMessage::Renew(renew));
         }
-    }
-
-    /// Answers a renewal.
-    pub(super) fn on_renew(&mut self, from: NodeId, renew: Renew, now: Now) {
-        let outcome = self.promise(from, &renew, now).map(Verified::into_signed);
-        let certificate = outcome.as_ref().err().and_then(|_| self.bundle_above(renew.term));
-        self.persist();
-        let answer = RenewAnswer { term: renew.term, seq: renew.seq, outcome, certificate };
-        self.send(from, PeerMessage::RenewAnswer(Box::new(answer)));
-    }
-
-    /// This voter's promise to the leader of its highest certificate, if every rule allows it.
-    fn promise(&mut self, leader: NodeId, renew: &Renew, now: Now) -> Result<Verified<Promise>, Refusal> {
-        if renew.electorate != self.digest {
-            return Err(Refusal::OtherElectorate(self.digest));
-        }
-        if !self.is_voter() {
-            return Err(Refusal::NotAVoter);
-        }
-        let held =
-            self.current().filter(|held| held.verified.term >= renew.term).ok_or(Refusal::NoCertificate)?;
-        let certificate = &held.verified;
-        let named = (certificate.leader, certificate.leader_generation, certificate.term);
-        if named != (leader, renew.generation, renew.term) {
-            return Err(Refusal::NotLeader);
-        }
-        let digest = certificate.digest();
-        let refusal = self.voter.refuses_promise(leader, renew.generation, renew.term, now.boot);
-        if let Some(refusal) = refusal {
-            return Err(refusal);
-        }
-        let given = self.support_for(renew.term, leader, renew.generation);
-        self.voter.support(given, self.electorate.cluster, true, now.boot);
-        let promise = Promise {
-            cluster: self.electorate.cluster,
-            electorate: self.digest,
-            term: renew.term,
-            leader,
-            generation: renew.generation,
-            voter: self.me,
-            seq: renew.seq,
-            challenge: renew.challenge,
-            certificate: digest,
-            signed_at: now.wall,
-        };
-        Ok(Verified::sign(promise, &*self.key))
-    }
-
-    /// Support under the present electorate and lease.
-    pub(super) fn support_for(&self, term: Term, holder: NodeId, generation: Generation) -> Support {
-        let (electorate, lease_ms) = (self.digest, self.electorate.lease_ms);
-        Support { term, holder, generation, electorate, lease_ms }
     }
 
     /// Takes in the answer to a renewal.

@@ -37,6 +37,7 @@ mod lead;
 mod members;
 mod nonces;
 mod open;
+mod promising;
 mod recovery;
 mod resignation;
 mod resigns;

@@ -126,12 +126,19 @@ fn begin_life(config: &NodeConfig, me: NodeId) -> Result<(Storage, Loaded), Star
         let (path, bytes) = (cut.path.display(), cut.bytes);
         tracing::warn!("{path} ended within an entry, as after a crash; its last {bytes} bytes were removed");
     }
-    let record =
-        Record { generation: Generation(loaded.record.generation.0.saturating_add(1)), ..loaded.record };
+    let record = Record { generation: next_life(&loaded.record), ..loaded.record };
     let failed = |source| StartError::Record { state: config.state.clone(), source };
     storage.save(&record).map_err(failed)?;
     loaded.record = record;
     Ok((storage, loaded))
+}
+
+/// The generation of the life that begins. One whose state was lost does not know how many it had: it counts on
+/// from the wall clock's milliseconds, above any count of starts, so that it does not take itself for a copy.
+fn next_life(record: &Record) -> Generation {
+    let lost = record.forgot_votes && record.generation == Generation(0);
+    let last = if lost { clock::now().wall.0 } else { record.generation.0 };
+    Generation(last.saturating_add(1))
 }
 
 fn template(membership: &Membership) -> &Electorate {

@@ -153,7 +153,7 @@ impl Core {
 
     /// Whether this node leads in a term whose lease is gone for good: then it calls, and lets the promises of
     /// those that still support it run out, or they would be kept from everybody else for ever.
-    pub(super) fn leads_in_vain(&self, now: Boot) -> bool {
+    fn leads_in_vain(&self, now: Boot) -> bool {
         let (n, quorum) = (self.electorate.n(), self.electorate.quorum());
         let renewable = self.lead.as_ref().is_none_or(|lead| lead.is_renewable(n, quorum));
         !renewable && self.holds_lease(now).is_none()
