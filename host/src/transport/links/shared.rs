@@ -22,6 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -41,6 +42,8 @@ pub struct Shared {
     admission: Mutex<Admission>,
     table: Mutex<Table>,
     turn: tokio::sync::Mutex<()>,
+    /// Where tasks run: whoever names a new peer may be on a thread whose own runtime has no sockets.
+    runtime: Handle,
     /// Nothing once the links have ended.
     tasks: Mutex<Option<JoinSet<()>>>,
     closing: AtomicBool,
@@ -63,6 +66,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// # Panics
+    /// Outside a runtime with sockets and timers.
     pub fn new(config: LinksConfig, events: mpsc::Sender<LinkEvent>) -> Self {
         let bounds = config.bounds;
         Shared {
@@ -77,6 +82,7 @@ impl Shared {
             admission: Mutex::new(config.admission),
             table: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            runtime: Handle::current(),
             tasks: Mutex::new(Some(JoinSet::new())),
             closing: AtomicBool::new(false),
             next_connection: AtomicU64::new(0),
@@ -89,7 +95,7 @@ impl Shared {
         let mut tasks = lock(&self.tasks);
         tasks.as_mut().map(|tasks| {
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(task)
+            tasks.spawn_on(task, &self.runtime)
         })
     }
 
