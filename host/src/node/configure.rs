@@ -18,6 +18,9 @@ use crate::private_file::PrivateFileError;
 use crate::storage::{BirthError, give_birth};
 use crate::transport::endpoint::{Endpoint, HostPort, ParseEndpointError};
 
+/// Names that an error lists before it only counts.
+const NAMES_IN_A_SENTENCE: usize = 8;
+
 /// Why a node cannot be started as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -181,9 +184,8 @@ fn observer(
         Observers::Open(most) => *most > 0,
     };
     if !admitted {
-        let names: Vec<&str> = manifest.electorate.voters.iter().map(|voter| voter.name.as_str()).collect();
-        let voters = names.join(", ");
-        return Err(ConfigError::NotAMember { key: key.id(), state: state.join(KEY_FILE), voters });
+        let (key, state) = (key.id(), state.join(KEY_FILE));
+        return Err(ConfigError::NotAMember { key, state, voters: named(manifest) });
     }
     let nowhere = || HostPort::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let address = said.listen.as_ref().map(ToString::to_string).filter(|address| is_address(address));
@@ -193,6 +195,15 @@ fn observer(
         peers: vec![],
     };
     Ok((checked_name(said.name.unwrap_or_else(|| key.id().short()))?, reach))
+}
+
+/// The voters' names, or as many as a sentence can hold.
+fn named(manifest: &Manifest) -> String {
+    let mut names: Vec<&str> = manifest.electorate.voters.iter().map(|voter| voter.name.as_str()).collect();
+    names.sort_unstable();
+    let more = names.split_off(names.len().min(NAMES_IN_A_SENTENCE)).len();
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    names.join(", ") + &rest
 }
 
 fn checked_name(name: String) -> Result<String, ConfigError> {

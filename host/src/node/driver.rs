@@ -69,6 +69,25 @@ pub struct Leaving {
     done: bool,
 }
 
+/// The last message and its bytes: one that goes to many is encoded once.
+#[derive(Default)]
+struct Sealed {
+    last: Option<(PeerMessage, Vec<u8>)>,
+}
+
+impl Sealed {
+    fn bytes_of(&mut self, message: PeerMessage) -> Vec<u8> {
+        match &self.last {
+            Some((last, bytes)) if *last == message => bytes.clone(),
+            _ => {
+                let bytes = seal_envelope(&message);
+                self.last = Some((message, bytes.clone()));
+                bytes
+            }
+        }
+    }
+}
+
 /// The record did not reach the disk; what was to follow it was not done.
 struct NotPersisted;
 
@@ -134,11 +153,12 @@ impl Driver {
     }
 
     fn carry_out(&mut self, actions: &mut impl Iterator<Item = Action>) -> Result<(), NotPersisted> {
+        let mut sealed = Sealed::default();
         for action in actions {
             match action {
                 Action::Persist(record) => self.persist(&record)?,
                 Action::Append(bundle) => self.append(&bundle),
-                Action::Send { to, message } => self.send(&to, &message),
+                Action::Send { to, message } => self.links.send(&to, sealed.bytes_of(message)),
                 Action::Ask { enclave, request, message } => {
                     self.shared.counters.enclave_questions.up();
                     self.asker.ask(enclave, request, message);
@@ -171,10 +191,6 @@ impl Driver {
             self.shared.counters.certificates_not_logged.up();
             tracing::error!(%error, "a certificate could not be added to the log");
         }
-    }
-
-    fn send(&mut self, to: &NodeId, message: &PeerMessage) {
-        self.links.send(to, seal_envelope(message));
     }
 
     fn dial(&mut self, node: NodeId, address: &str) {

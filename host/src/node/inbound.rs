@@ -1,5 +1,7 @@
 //! From what the links tell to events of the core: frames are decoded here, off the thread that runs the rules.
 //!
+//! Failed dials that an operator can do something about are told of, once in a while for each peer.
+//!
 //! A frame that holds no message ends its connection, and is counted; one of another version gets the answer that
 //! says so, at most once a second for each peer, so that two programs of different versions do not answer each
 //! other for ever.
@@ -13,9 +15,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::handle::Shared;
+use super::limits::UNREACHED_LINE_EVERY;
+use super::names::Names;
 use crate::clock;
 use crate::core::event::Event;
-use crate::transport::links::{LinkEvent, Links, Room};
+use crate::transport::links::{DownReason, LinkEvent, Links, Room};
 
 /// The least time between two answers to messages of unknown versions.
 const ANSWER_EVERY: Duration = Duration::from_secs(1);
@@ -32,9 +36,11 @@ pub async fn translate(
     mut from: mpsc::Receiver<LinkEvent>,
     links: Arc<Links>,
     shared: Arc<Shared>,
+    names: Names,
     to: mpsc::Sender<Inbound>,
 ) {
-    let mut translator = Translator { links, shared, answered: BTreeMap::new() };
+    let (answered, told) = (BTreeMap::new(), BTreeMap::new());
+    let mut translator = Translator { links, shared, names, answered, told };
     while let Some(event) = from.recv().await {
         if let Some(inbound) = translator.translate(event)
             && to.send(inbound).await.is_err()
@@ -47,8 +53,11 @@ pub async fn translate(
 struct Translator {
     links: Arc<Links>,
     shared: Arc<Shared>,
+    names: Names,
     /// When peers of other versions were last answered.
     answered: BTreeMap<NodeId, Boot>,
+    /// When dials of peers and addresses were last told of. There are no more than are dialled.
+    told: BTreeMap<String, Boot>,
 }
 
 impl Translator {
@@ -62,11 +71,26 @@ impl Translator {
             LinkEvent::Up { peer, address, dialled } => {
                 without_room(Event::PeerUp { peer, reached_at: dialled.then(|| address.to_string()) })
             }
-            LinkEvent::Down { peer, .. } => {
+            LinkEvent::Down { peer, reason } => {
                 self.answered.remove(&peer);
+                if is_wrong(&reason) {
+                    self.complain(self.names.of(&peer).name, &reason);
+                }
                 without_room(Event::PeerDown { peer })
             }
-            LinkEvent::Refused { .. } | LinkEvent::Unreachable { .. } => None,
+            LinkEvent::Unreachable { address, reason } => {
+                self.complain(address, &reason);
+                None
+            }
+            LinkEvent::Refused { .. } => None,
+        }
+    }
+
+    fn complain(&mut self, peer: String, reason: &DownReason) {
+        let now = clock::boot();
+        if self.told.get(&peer).is_none_or(|last| now.since(*last) >= UNREACHED_LINE_EVERY) {
+            tracing::warn!("no connection to {peer}: {reason}; it is dialled on");
+            self.told.insert(peer, now);
         }
     }
 
@@ -99,4 +123,16 @@ impl Translator {
             self.links.send(&from, seal_envelope(&PeerMessage::UnknownVersion { v }));
         }
     }
+}
+
+/// Whether a failed dial shows more than that a node is away: its address, key or admission is wrong.
+fn is_wrong(reason: &DownReason) -> bool {
+    matches!(
+        reason,
+        DownReason::WrongKey { .. }
+            | DownReason::NotANode
+            | DownReason::TurnedAway(_)
+            | DownReason::NotAdmitted(_)
+            | DownReason::NoSuchName
+    )
 }

@@ -10,6 +10,8 @@ pub const REPEATED_LINE_EVERY: Duration = Duration::from_secs(10);
 pub const DROPPED_LINE_EVERY: Duration = Duration::from_secs(10);
 /// An enclave that does not answer gets one line this often.
 pub const UNREACHABLE_LINE_EVERY: Duration = Duration::from_secs(30);
+/// A peer or an address that cannot be linked to gets one line this often.
+pub const UNREACHED_LINE_EVERY: Duration = Duration::from_secs(60);
 /// Questions from people and programs that wait for the node at once; one more is refused.
 pub const QUESTIONS_WAITING: usize = 64;
 /// How long a question waits for the node before it is told that there is no answer: a disk that syncs slowly holds

@@ -1,5 +1,6 @@
 //! What people call the nodes: names where they are known, the head of the key where not.
 
+use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::ids::NodeId;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,11 @@ pub struct Names {
 }
 
 impl Names {
+    /// The names that a manifest gives.
+    pub fn of_voters(electorate: &Electorate) -> Self {
+        Names { known: electorate.voters.iter().map(|voter| (voter.key, voter.name.clone())).collect() }
+    }
+
     /// Takes over what a node knows of itself and of others.
     pub fn learn(&mut self, status: &Status) {
         self.known.insert(status.id, status.name.clone());

@@ -90,9 +90,11 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let (to_answered, answered) = mpsc::channel(ANSWERS_WAITING);
     let (to_questions, questions) = mpsc::channel(QUESTIONS_WAITING);
     let (alive, still_alive) = oneshot::channel();
-    let translating = tokio::spawn(translate(link_events, links.clone(), shared.clone(), to_inbound));
+    let names = Names::of_voters(template(&config.membership));
+    let translating =
+        tokio::spawn(translate(link_events, links.clone(), shared.clone(), names.clone(), to_inbound));
     let places = config.enclaves.iter().map(ToString::to_string).collect();
-    let outlets = Outlets::new(Names::default(), places);
+    let outlets = Outlets::new(names, places);
     let handle = Handle::new(to_questions, outlets.happenings(), outlets.held(), shared.clone());
     let asker = Asker::new(&config.enclaves, &identity, timing, Runtime::current(), to_answered);
     let driver = Driver {
