@@ -1,0 +1,13 @@
+//! Whole clusters as an operator runs them: this program's processes, real sockets, real signals.
+//!
+//! Nothing here waits for a fixed time: each test looks until what must happen has happened, with patience for a busy
+//! machine, and the times that are asserted are bounds of the protocol.
+#![allow(clippy::unwrap_used)]
+
+mod demo;
+mod enclave;
+mod hostile;
+mod leader;
+mod open;
+mod operator;
+mod starts;
