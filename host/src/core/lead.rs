@@ -81,9 +81,12 @@ impl Lead {
         *latest = (*latest).max(t0);
     }
 
-    /// This node's own support did not reach the disk.
+    /// This node's own support did not reach the disk: it counts neither for the lease nor in a proof.
     pub fn unsupported(&mut self, voter: &NodeId) {
         self.support.remove(voter);
+        for round in &mut self.rounds {
+            round.promises.remove(voter);
+        }
     }
 
     /// When the newest renewal began.
