@@ -89,9 +89,11 @@ impl Core {
         open.dialled.retain(|node, _| members.get(node).is_some());
     }
 
-    /// Whether a node may be believed to be at this address: no other key was heard there lately.
+    /// Whether a node may be believed to be at this address: it is this node's own, or no other key was heard
+    /// there lately.
     pub(super) fn address_is_free(&self, node: &NodeId, address: &str) -> bool {
         self.open.is_none()
+            || *node == self.me
             || (address != self.address && {
                 self.members.iter().all(|(other, member)| other == node || member.address() != address)
             })
