@@ -105,6 +105,7 @@ mod tests {
         certificate
     }
 
+    /// PROTOCOL T7
     #[test]
     fn a_term_is_reserved_once_and_no_lower_one_after_it() {
         let mut memory = Memory::default();
@@ -146,6 +147,7 @@ mod tests {
         assert_eq!(Memory::default().latest(&electorate(1)), Err(EnclaveRefusal::NothingCertified));
     }
 
+    /// PROTOCOL T7
     #[test]
     fn certificates_of_the_electorates_certified_last_are_kept_and_terms_of_all() {
         let mut memory = Memory::default();

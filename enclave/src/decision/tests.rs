@@ -83,6 +83,7 @@ fn decided(electorate: &Electorate, views: &[View]) -> Decision {
     decide(electorate, TERM, views, not_drawn).unwrap()
 }
 
+/// PROTOCOL T6
 #[test]
 fn fewer_views_than_the_quorum_decide_nothing() {
     for (n, f, quorum) in [(1, 0, 1), (3, 0, 2), (4, 1, 3), (7, 2, 5)] {
@@ -103,6 +104,7 @@ fn an_open_cluster_needs_a_view_of_every_member() {
     assert_eq!(decided(&open, &full_views(3, [1, 2, 3])).leader, node(1));
 }
 
+/// PROTOCOL T8
 #[test]
 fn active_are_the_voters_that_more_than_half_of_the_views_see_alive() {
     let electorate = electorate(5, 0, priority());
@@ -129,6 +131,7 @@ fn a_view_counts_its_own_voter_alive() {
     assert_eq!(decision.active, nodes([1, 2]));
 }
 
+/// PROTOCOL T8
 #[test]
 fn candidates_are_active_with_a_counted_view_of_their_own_and_eligible() {
     let electorate = electorate(5, 0, priority());
@@ -141,6 +144,7 @@ fn candidates_are_active_with_a_counted_view_of_their_own_and_eligible() {
     assert_eq!(decision.signers, nodes([1, 2, 3, 5]));
 }
 
+/// PROTOCOL T6
 #[test]
 fn without_a_candidate_nobody_leads() {
     let electorate = electorate(3, 0, priority());
@@ -151,6 +155,7 @@ fn without_a_candidate_nobody_leads() {
     assert_eq!(decide(&electorate, TERM, &blind, not_drawn), Err(Undecided::NoCandidate));
 }
 
+/// PROTOCOL T9
 #[test]
 fn a_successor_that_f_plus_one_views_prefer_leads() {
     let electorate = electorate(4, 1, priority());
@@ -162,6 +167,7 @@ fn a_successor_that_f_plus_one_views_prefer_leads() {
     assert_eq!((decision.leader, decision.reason), (node(1), Reason::Successor));
 }
 
+/// PROTOCOL T9
 #[test]
 fn a_successor_comes_before_a_sticky_incumbent() {
     let electorate = electorate(4, 1, priority());
@@ -193,6 +199,7 @@ fn of_two_preferred_successors_the_one_of_most_views_leads_and_the_smaller_key_a
     assert_eq!(decided(&electorate, &views).leader, node(4));
 }
 
+/// PROTOCOL T9
 #[test]
 fn an_incumbent_stays_under_a_sticky_policy_alone() {
     for (sticky, leader, reason) in [(true, 2, Reason::Incumbent), (false, 3, Reason::Policy(Rule::Priority))]
@@ -216,6 +223,7 @@ fn an_incumbent_that_is_no_candidate_does_not_stay() {
     assert_eq!(decision.previous, Some(accepted(7, 4)), "the log goes on from it all the same");
 }
 
+/// PROTOCOL T9
 #[test]
 fn previous_is_the_highest_term_that_f_plus_one_views_carry_identically() {
     let electorate = electorate(7, 2, priority());
@@ -241,6 +249,7 @@ fn previous_is_never_of_this_term_or_a_later_one() {
     assert_eq!(decided(&electorate, &views).previous, Some(accepted(7, 2)));
 }
 
+/// PROTOCOL T9
 #[test]
 fn each_policy_picks_by_its_rule() {
     let views = full_views(4, [1, 2, 3]);
@@ -278,6 +287,7 @@ fn a_module_that_does_not_answer_decides_no_lottery() {
     assert_eq!(result, Err(Undecided::Module(ModuleError::NoAnswer)));
 }
 
+/// PROTOCOL T10
 #[test]
 fn not_after_is_the_f_plus_first_smallest_signing_time_plus_the_lease() {
     for (f, second) in [(0, 1), (1, 2), (2, 3)] {

@@ -128,6 +128,7 @@ fn bad_views(cluster: &Cluster, term: u64) -> Vec<(&'static str, SealedView, Ski
     ]
 }
 
+/// PROTOCOL T3, T4
 #[test]
 fn a_bad_view_is_skipped_with_its_place_and_reason_and_spoils_nothing() {
     let cluster = Cluster::new(4, 1);
@@ -140,6 +141,7 @@ fn a_bad_view_is_skipped_with_its_place_and_reason_and_spoils_nothing() {
     }
 }
 
+/// PROTOCOL T4
 #[test]
 fn bad_views_count_towards_no_quorum() {
     let (service, cluster) = (service(), Cluster::new(4, 1));
@@ -152,6 +154,7 @@ fn bad_views_count_towards_no_quorum() {
     assert_eq!(latest(&service, &cluster), Err(EnclaveRefusal::NothingCertified));
 }
 
+/// PROTOCOL T5
 #[test]
 fn the_same_view_again_counts_once() {
     let cluster = Cluster::new(4, 1);
@@ -162,6 +165,7 @@ fn the_same_view_again_counts_once() {
     assert_eq!(certificate.skipped, [Skipped { index: 2, code: SkipCode::Repeated }]);
 }
 
+/// PROTOCOL T5
 #[test]
 fn of_a_voter_that_signs_twice_nothing_counts_and_the_evidence_comes_back() {
     let (service, cluster) = (service(), Cluster::new(4, 1));
@@ -213,6 +217,7 @@ fn evidence_is_bounded_and_refusals_carry_it_too() {
     }
 }
 
+/// PROTOCOL T6
 #[test]
 fn without_a_candidate_the_election_is_refused_and_the_term_stays_free() {
     let (service, cluster) = (service(), Cluster::new(4, 1));
@@ -223,6 +228,7 @@ fn without_a_candidate_the_election_is_refused_and_the_term_stays_free() {
     elected(&service, cluster.request(5, cluster.views(5, 0..3)));
 }
 
+/// PROTOCOL T7
 #[test]
 fn a_term_is_certified_once_and_no_lower_one_after_it() {
     let (service, cluster) = (service(), Cluster::new(4, 1));
@@ -244,6 +250,7 @@ fn electorates_do_not_share_terms() {
     assert_eq!(latest(&service, &other).unwrap().peek().unwrap().term, Term(1));
 }
 
+/// PROTOCOL T2
 #[test]
 fn views_of_the_true_electorate_do_not_count_under_a_forged_one() {
     let cluster = Cluster::new(4, 1);
@@ -254,6 +261,7 @@ fn views_of_the_true_electorate_do_not_count_under_a_forged_one() {
     assert!(matches!(refusal, EnclaveRefusal::TooFewViews { counted: 0, .. }), "{refusal:?}");
 }
 
+/// PROTOCOL T2
 #[test]
 fn requests_that_no_views_could_make_right_are_refused_by_name() {
     let (service, cluster) = (service(), Cluster::new(4, 1));
@@ -291,6 +299,7 @@ fn the_largest_election_of_all_makes_a_certificate_that_can_be_read_and_sent() {
     assert!(seal_envelope(&Response::Elected { certificate, evidence }).len() < MESSAGE_MAX);
 }
 
+/// PROTOCOL T7
 #[test]
 fn a_signature_that_fails_uses_the_term_up() {
     let attestor = Unsigning(attestor(&Watch::default(), &TestClock::default()));

@@ -6,6 +6,7 @@
 //! What rustfmt, clippy and cargo-deny check is left to them (`make check`).
 
 mod caution;
+mod clauses;
 mod code;
 mod layers;
 mod layout;
@@ -112,4 +113,9 @@ fn documents_name_targets_that_exist() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     demand_of_all(links::dead_links);
+}
+
+#[test]
+fn every_clause_of_the_protocol_has_a_test() {
+    demand_of_all(clauses::uncited);
 }
