@@ -209,3 +209,25 @@ fn a_leader_calls_when_too_few_voters_can_still_promise_in_its_term() {
     assert_eq!(called, Some(Term(term.0 + 8)), "above what it was told");
     assert!(rig.lease_left(0).expect("it leads") > LEASE / 3);
 }
+
+/// PROTOCOL C7
+#[test]
+fn a_leader_that_cannot_regain_its_lease_calls_although_its_own_promise_runs() {
+    for voters_past_its_term in [vec![2], vec![2, 3]] {
+        let mut rig = Rig::led();
+        let term = rig.term(0);
+        rig.enclaves[0].service = None;
+        rig.loses = |mail| matches!(mail.message, PeerMessage::RenewAnswer(_));
+        while rig.holds(0) {
+            rig.run(10);
+        }
+        for voter in &voters_past_its_term {
+            let outcome = Err(Refusal::StaleTerm { last: term.next() });
+            let answer = RenewAnswer { term, seq: 1, outcome, certificate: None };
+            rig.tell(0, *voter, PeerMessage::RenewAnswer(Box::new(answer)));
+        }
+        rig.wire.clear();
+        let asked = rig.until_asks(0, 3 * STEP).is_some();
+        assert_eq!(asked, voters_past_its_term.len() == 2, "past its term: {voters_past_its_term:?}");
+    }
+}

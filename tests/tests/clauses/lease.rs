@@ -348,3 +348,24 @@ fn a_follower_reckons_the_lease_from_its_receipt_of_a_newer_renewal_than_any_it_
     assert_eq!(left(&rig), Some(LEASE - MARGIN - 50));
     assert!(rig.status(V).drops.contains(&(Drop::LeaseProof, 1)));
 }
+
+/// PROTOCOL L11
+#[test]
+fn a_leader_without_a_lease_renews_only_while_a_quorum_that_can_promise_is_connected() {
+    let mut rig = Rig::led();
+    let renews = |done: &[Action]| {
+        let is_renewal = |message: &PeerMessage| matches!(message, PeerMessage::Renew(_));
+        (1..4).any(|voter| sent_to(done, voter).iter().any(is_renewal))
+    };
+    for gone in [2, 3] {
+        rig.feed(0, nitro_elect::core::event::Event::PeerDown { peer: id(gone) });
+    }
+    rig.pass(LEASE / 3 + 1);
+    assert!(rig.holds(0) && renews(&rig.tick(0)), "while the lease runs it tries");
+    rig.pass(LEASE);
+    for _ in 0..9 {
+        assert!(!renews(&rig.tick(0)), "its lease is over, and two of three are within reach");
+        rig.pass(LEASE / 9);
+    }
+    assert!(renews(&rig.up(0, 2)));
+}

@@ -99,3 +99,15 @@ fn a_call_whose_own_view_cannot_be_written_does_not_leave() {
     }
     assert!(rig.nodes[1].persisted.is_empty());
 }
+
+/// PROTOCOL V13
+#[test]
+fn a_coordinator_that_promised_another_since_it_asked_does_not_call() {
+    let (mut rig, round) = Rig::asking(Plan::default());
+    rig.answers(round, 0, None);
+    rig.answers(round, 2, None);
+    assert!(rig.called(1, 3, term(1)).is_ok());
+    assert_eq!(calls(&rig.answer_all()), None);
+    let support = rig.nodes[1].persisted.last().and_then(|record| record.support);
+    assert_eq!(support.map(|support| (support.term, support.holder)), Some((term(1), id(3))));
+}
