@@ -49,14 +49,14 @@ impl Help for ListenAddress {
 #[command(after_help = AFTER_HELP, group(ArgGroup::new("cluster").args(["manifest", "port"]).required(true)))]
 pub struct Args {
     /// The cluster's manifest; without it the node is one of an open cluster
-    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", requires = "state", conflicts_with_all = ["port", "neighbours", "trust", "alone"])]
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", hide_env_values = true, requires = "state", conflicts_with_all = ["port", "neighbours", "trust", "alone"])]
     manifest: Option<PathBuf>,
     /// The state directory, with the node's key [open cluster: nitro-elect/open-PORT in the user's state directory]
-    #[arg(long, value_name = "DIR", env = "NITRO_ELECT_STATE")]
+    #[arg(long, value_name = "DIR", env = "NITRO_ELECT_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
     /// Where an enclave is, or a proxy in front of one: tcp://, tls://, vsock://CID:PORT, unix://; several in order
     /// of preference
-    #[arg(long = "enclave", value_name = "ENDPOINT", env = "NITRO_ELECT_ENCLAVE", value_delimiter = ',', default_value = ENCLAVE_DEFAULT)]
+    #[arg(long = "enclave", value_name = "ENDPOINT", env = "NITRO_ELECT_ENCLAVE", hide_env_values = true, value_delimiter = ',', default_value = ENCLAVE_DEFAULT)]
     enclaves: Vec<Endpoint>,
     /// Where to listen when that is not the manifest's address
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "port")]
@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(short = 'n', long = "neighbours", value_name = "[HOST:]PORT", num_args = 1.., value_parser = parse_place)]
     neighbours: Vec<HostPort>,
     /// Open cluster: the file that says which enclaves are accepted [default: the simulated enclave's]
-    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TRUST")]
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TRUST", hide_env_values = true)]
     trust: Option<PathBuf>,
     /// Open cluster: lead even while no other node is there
     #[arg(long)]
@@ -77,7 +77,7 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
     /// Where to serve JSON over HTTP [default: 127.0.0.1, the node's port + 10000, or any free port]
-    #[arg(long, value_name = "HOST:PORT", env = "NITRO_ELECT_ADMIN")]
+    #[arg(long, value_name = "HOST:PORT", env = "NITRO_ELECT_ADMIN", hide_env_values = true)]
     admin: Option<HostPort>,
     /// Let other machines reach the admin address, unprotected
     #[arg(long)]
@@ -86,7 +86,7 @@ pub struct Args {
     #[arg(long)]
     danger_forget_votes: bool,
     /// How log lines look [default: human on a terminal, json otherwise]
-    #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT")]
+    #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<LogFormat>,
 }
 
