@@ -23,15 +23,25 @@ const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
 const HALTED: u8 = 4;
 
 const AFTER_HELP: &str = "\
+With --manifest the node is one of that cluster's voters, or an observer; with -p it is one of an open cluster, for
+trying out and for networks you trust. SIGTERM and SIGINT end it in order, a second one at once.
+
 Examples:
   nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
-  nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443 --enclave tls://proxy-b:5443
-  nitro-elect node -p 5000 -n 5001          an open cluster, for trying out; and on the same machine:
-  nitro-elect node -p 5001 -n 5000
+  nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443
 
-Exit codes: 0 stopped as told; 1 could not start or run; 2 wrong usage, or a file could not be read; 4 must not go on
-under its key.
-The environment variable NITRO_ELECT_LOG filters the log (error, warn, info, debug, trace).";
+  The two lines of an open cluster on one machine:
+    nitro-elect node -p 5000 -n 5001
+    nitro-elect node -p 5001 -n 5000
+
+Exit codes:
+  0  stopped as told
+  1  could not start or run
+  2  wrong usage, or a file could not be read
+  4  must not go on under its key: starting it again does not help
+
+Environment:
+  NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace";
 
 /// The address to listen at is not known.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +78,7 @@ pub struct Args {
     #[arg(short = 'n', long = "neighbours", value_name = "[HOST:]PORT", num_args = 1.., value_parser = parse_place)]
     neighbours: Vec<HostPort>,
     /// Open cluster: the file that says which enclaves are accepted [default: the simulated enclave's]
-    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TRUST", hide_env_values = true)]
+    #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
     /// Open cluster: lead even while no other node is there
     #[arg(long)]
