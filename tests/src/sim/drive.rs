@@ -16,7 +16,7 @@ use super::world::{Happening, World};
 
 impl World {
     pub(super) fn start(&mut self, machine: usize) {
-        if self.machines[machine].is_up() {
+        if self.machines[machine].is_up() || self.is_silenced(machine) {
             return;
         }
         let seed = self.dice.bytes32();
@@ -82,7 +82,7 @@ impl World {
             Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
             Action::Send { to, message } => {
                 self.observer.sends(self.at, machine, &message, &self.crypto);
-                if let Some(to) = self.index_of(&to) {
+                if let (Some(to), Some(message)) = (self.index_of(&to), self.tamper(machine, message)) {
                     self.send(machine, to, message);
                 }
             }
@@ -92,6 +92,7 @@ impl World {
             }
             Action::Dial { .. } => {}
             Action::Notice(notice) => self.notice(machine, &notice),
+            Action::Halt(_) if !self.observer.is_honest(machine) => {}
             Action::Halt(reason) => {
                 let what = format!("{} stops: {reason}", self.machines[machine].name);
                 self.observer.violation = Some(self.violated(Invariant::I11, what));

@@ -72,6 +72,28 @@ faults! {
     TickDouble = "ticks doubled",
     /// A tick did not come.
     TickDropped = "ticks dropped",
+    /// A Byzantine voter signed what is not so, or what it must not.
+    Perjury = "lies signed",
+    /// A Byzantine voter held back what it owed.
+    Withheld = "messages withheld",
+    /// A Byzantine voter called one term with several enclaves.
+    ForkedCall = "forked calls",
+    /// A Byzantine voter called a single voter and resigned at once.
+    SpamCall = "calls resigned at once",
+    /// A Byzantine voter resigned from what it likes.
+    FalseResign = "resignations at will",
+    /// A Byzantine voter had an enclave count views on its own.
+    PrivateTally = "private tallies",
+    /// A Byzantine voter sent again what somebody else had sent.
+    Replay = "replays",
+    /// A Byzantine voter made up a statement of somebody else.
+    Forgery = "forgeries",
+    /// A hostile proxy did not pass on an election, or its answer.
+    ProxyDropped = "elections dropped by proxies",
+    /// A hostile proxy submitted an old election again.
+    ProxyReplayed = "elections replayed by proxies",
+    /// A hostile proxy let a question wait.
+    ProxyDelayed = "questions delayed by proxies",
 }
 
 /// The faults that a storm draws from; the others come with them, or with each message.

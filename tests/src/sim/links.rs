@@ -147,6 +147,7 @@ impl World {
 
     /// A message has arrived.
     pub(super) fn receive(&mut self, from: usize, to: usize, message: PeerMessage) {
+        self.overhear(from, to, &message);
         let from = self.machines[from].id;
         self.feed(to, Event::Received { from, message });
     }

@@ -10,6 +10,7 @@
 //! What is stood in for: signatures and sealing in most seeds ([`standin`]), the time that attestation takes
 //! ([`identities`]), and TLS and TCP, of which the network keeps connections that come, go and break.
 
+mod adversary;
 pub mod campaign;
 pub mod clock;
 pub mod describe;

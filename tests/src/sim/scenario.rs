@@ -83,12 +83,13 @@ impl Scenario {
         let f = if dice.chance(800) { quorum::default_f(n) } else { 0 };
         let lease = Duration::from_millis(*dice.pick(&[200, 500, 1000, 1000, 1000, 1000, 5000]));
         let fault_every = lease * *dice.pick(&[1, 2, 4, 8]) / 2;
+        let mut adversaries = dice.clone().fork();
         Scenario {
             seed,
             primitives: if seed % 50 == 49 { Primitives::Real } else { Primitives::StandIn },
             n,
             f,
-            byzantine: 0,
+            byzantine: if adversaries.chance(500) { adversaries.between(0, f as u64) as usize } else { 0 },
             policy: draw_policy(&mut dice),
             lease,
             enclaves: *dice.pick(&[1, 1, 2, 3]),

@@ -188,6 +188,9 @@ impl World {
             self.machines[machine].failing_writes = 0;
             self.machines[machine].clock.wall_ahead_ms = 0;
             let life = self.machines[machine].life;
+            if self.is_silenced(machine) {
+                self.crash(machine, false);
+            }
             self.queue.plan(self.at, Happening::Start { machine });
             self.queue.plan(self.at, Happening::Resume { machine, life });
             for command in [Command::Drain(false), Command::Unhealthy(false)] {

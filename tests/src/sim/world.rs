@@ -9,6 +9,7 @@ use nitro_elect_protocol::peer::PeerMessage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::adversary::Adversary;
 use super::clock::{At, Clock};
 use super::dice::Dice;
 use super::ending::Ending;
@@ -67,6 +68,8 @@ pub(super) enum Happening {
     ProxyUp { proxy: usize },
     /// An operator, or a program, wants something.
     Command { machine: usize, command: Command },
+    /// A Byzantine voter makes a move.
+    Move { adversary: usize },
     /// The storm strikes.
     Strike,
     /// The storm is over.
@@ -96,6 +99,7 @@ pub struct World {
     pub(super) links: Links,
     pub(super) hosts: Vec<Host>,
     pub(super) proxies: Vec<Proxy>,
+    pub(super) adversaries: Vec<Adversary>,
     pub(super) boots: usize,
     pub(super) ending: Option<Ending>,
     pub(super) calm: bool,
@@ -132,6 +136,7 @@ impl World {
             links: Links::new(scenario.n),
             hosts: Vec::new(),
             proxies: Vec::new(),
+            adversaries: Vec::new(),
             boots: 0,
             ending: None,
             calm: false,
@@ -144,6 +149,7 @@ impl World {
 
     fn set_up(&mut self) {
         self.build_enclaves();
+        self.build_adversaries();
         let lease = self.scenario.lease;
         for machine in 0..self.machines.len() {
             let start = At(0) + self.dice.span(Duration::ZERO, lease / 4);
@@ -220,6 +226,7 @@ impl World {
             Happening::Boot { host } => self.boot(host),
             Happening::ProxyUp { proxy } => self.proxies[proxy].is_up = true,
             Happening::Command { machine, command } => self.feed(machine, Event::Command(command)),
+            Happening::Move { adversary } => self.make_move(adversary),
             Happening::Strike => self.strike(),
             Happening::Calm => self.calm_down(),
             Happening::ExtraTick { .. } | Happening::Down { .. } => {}
