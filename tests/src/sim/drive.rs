@@ -92,7 +92,8 @@ impl World {
             }
             Action::Dial { .. } => {}
             Action::Notice(notice) => self.notice(machine, &notice),
-            Action::Halt(_) if !self.observer.is_honest(machine) => {}
+            // Its own statements under its key told it so. It comes back in a later life.
+            Action::Halt(_) if !self.observer.is_honest(machine) => self.crash(machine, false),
             Action::Halt(reason) => {
                 let what = format!("{} stops: {reason}", self.machines[machine].name);
                 self.observer.violation = Some(self.violated(Invariant::I11, what));

@@ -25,6 +25,8 @@ pub struct Ending {
     held: Seen,
     agreed: Seen,
     next_look: At,
+    /// Whether its demands were all met, and the outage's have taken their place.
+    is_spent: bool,
 }
 
 /// When something was first and last so. A planned hand-over interrupts it for a moment.
@@ -54,7 +56,7 @@ impl Ending {
         let deadline = connected + lease * (LEASES + world.scenario.byzantine as u32);
         let end = deadline + lease * STEADY;
         let (held, agreed) = (Seen::default(), Seen::default());
-        Ending { connected, deadline, end, held, agreed, next_look: world.at }
+        Ending { connected, deadline, end, held, agreed, next_look: world.at, is_spent: false }
     }
 
     /// How long it took until a lease was held, and until all agreed, from the time all could be connected.
@@ -67,7 +69,7 @@ impl Ending {
 impl World {
     /// Whether the world has come to its end.
     pub(super) fn is_over(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| self.at >= ending.end)
+        self.outage.is_none() && self.ending.as_ref().is_some_and(|ending| self.at >= ending.end)
     }
 
     /// What the ending saw, once there is one.
@@ -78,7 +80,11 @@ impl World {
     /// Looks whether the demands are met, a few times a lease.
     pub(super) fn check_ending(&mut self) {
         let Some(mut ending) = self.ending.take() else { return };
-        if self.at >= ending.next_look {
+        if self.at >= ending.end && self.scenario.outage > 0 && !ending.is_spent {
+            ending.is_spent = true;
+            self.begin_outage();
+        }
+        if self.at >= ending.next_look && !ending.is_spent {
             ending.next_look = self.at + self.scenario.lease / 20;
             self.look(&mut ending);
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Fault;
+use super::hostility::Hostility;
 use super::identities::{BOOTS_MAX, Shared, SimulatedAttestor};
 use super::violation::Invariant;
 use super::world::{Happening, World};
@@ -33,6 +34,8 @@ pub struct Proxy {
     pub host: usize,
     /// Whether it runs.
     pub is_up: bool,
+    /// What it does to those it serves, if it is hostile.
+    pub(super) hostility: Option<Hostility>,
 }
 
 /// The world's primitives for the service, which owns its own.
@@ -74,15 +77,21 @@ impl Crypto for Lent {
 }
 
 impl World {
-    /// Boots all enclaves and puts proxies before them: one each, or one for each machine.
+    /// Boots all enclaves and puts proxies before them: one each, or one for each machine. Byzantine voters have
+    /// an enclave to themselves.
     pub(super) fn build_enclaves(&mut self) {
         let shared = self.dice.chance(500);
-        for host in 0..self.scenario.enclaves {
+        let private = usize::from(self.scenario.byzantine > 0);
+        for host in 0..self.scenario.enclaves + private {
             self.hosts.push(Host { service: None, name: String::new() });
             self.boot(host);
+            if host >= self.scenario.enclaves {
+                continue;
+            }
             for machine in 0..self.machines.len() {
                 if !shared || machine == 0 {
-                    self.proxies.push(Proxy { host, is_up: true });
+                    let hostility = self.draw_hostility();
+                    self.proxies.push(Proxy { host, is_up: true, hostility });
                 }
                 self.machines[machine].proxies.push(self.proxies.len() - 1);
             }
@@ -106,7 +115,7 @@ impl World {
 
     /// Whether enclaves can still be restarted without using an identity twice.
     pub(super) fn can_boot(&self) -> bool {
-        self.boots + self.scenario.enclaves < BOOTS_MAX
+        self.boots + self.hosts.len() < BOOTS_MAX
     }
 
     pub(super) fn ask(&mut self, machine: usize, slot: EnclaveIndex, request: RequestId, message: Request) {
@@ -132,6 +141,9 @@ impl World {
             let patience = self.dice.span(Duration::from_millis(1), self.scenario.lease / 4);
             return self.plan_answer(machine, life, request, None, patience);
         }
+        if self.hinders(machine, life, proxy, request, &message) {
+            return;
+        }
         let answer = self.enclave_answers(host, message);
         let delay = self.dice.span(self.scenario.enclave_latency.0, self.scenario.enclave_latency.1);
         if !self.calm && self.dice.chance(self.scenario.weather.lost) {
@@ -141,7 +153,7 @@ impl World {
         self.plan_answer(machine, life, request, answer.map(Box::new), delay);
     }
 
-    fn plan_answer(
+    pub(super) fn plan_answer(
         &mut self,
         machine: usize,
         life: u64,

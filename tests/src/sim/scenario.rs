@@ -47,6 +47,10 @@ pub struct Scenario {
     pub f: usize,
     /// Byzantine voters there are: the last ones.
     pub byzantine: usize,
+    /// Proxies that are hostile, in thousandths.
+    pub hostile_proxies: u64,
+    /// How many leases every enclave and proxy is down after the storm, under a live leader: 0 for not at all.
+    pub outage: u32,
     /// Who leads.
     pub policy: Policy,
     /// The lease.
@@ -90,6 +94,8 @@ impl Scenario {
             n,
             f,
             byzantine: if adversaries.chance(500) { adversaries.between(0, f as u64) as usize } else { 0 },
+            hostile_proxies: *adversaries.pick(&[0, 0, 300]),
+            outage: *adversaries.pick(&[0, 0, 0, 10]),
             policy: draw_policy(&mut dice),
             lease,
             enclaves: *dice.pick(&[1, 1, 2, 3]),
@@ -114,6 +120,8 @@ impl Scenario {
             n,
             f: quorum::default_f(n),
             byzantine: 0,
+            hostile_proxies: 0,
+            outage: 0,
             policy: Policy::of(Rule::Priority),
             lease: Duration::from_secs(1),
             enclaves: 1,

@@ -18,6 +18,7 @@ use super::identities::Shared;
 use super::links::Links;
 use super::machine::Machine;
 use super::observer::Observer;
+use super::outage::Outage;
 use super::proxies::{Host, Proxy};
 use super::queue::Queue;
 use super::recorder::Recorder;
@@ -102,6 +103,7 @@ pub struct World {
     pub(super) adversaries: Vec<Adversary>,
     pub(super) boots: usize,
     pub(super) ending: Option<Ending>,
+    pub(super) outage: Option<Outage>,
     pub(super) calm: bool,
     /// When the count of happenings begins anew, and where it stood.
     busy: (At, u64),
@@ -139,6 +141,7 @@ impl World {
             adversaries: Vec::new(),
             boots: 0,
             ending: None,
+            outage: None,
             calm: false,
             busy: (At(0), 0),
             scenario,
@@ -232,6 +235,7 @@ impl World {
             Happening::ExtraTick { .. } | Happening::Down { .. } => {}
         }
         self.check_ending();
+        self.check_outage();
         match self.observer.violation.take() {
             Some(violation) => Err(violation),
             None => Ok(()),
