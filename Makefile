@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check simulate deps
+.PHONY: help run test check simulate mutants deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
@@ -34,6 +34,9 @@ check: ## formatting, lints, documentation, and what may be linked
 simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin simulate
 	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
+
+mutants: ## remove one guard at a time, and demand that the simulator notices (about half an hour)
+	CARGO='$(CARGO)' tests/mutants/run
 
 deps: ## install what tests and checks need: Debian packages (as root), cargo-deny
 	@missing=; \

@@ -1,10 +1,12 @@
 //! The simulator's command: `simulate --seed N [--trace]` replays one seed, `simulate --secs N` runs fresh seeds
 //! on both cores for that long, `simulate --speed` measures one core. It exits 0 only without a violation; with
-//! `--scan` it goes on after one.
+//! `--scan` it goes on after one; with `--expect I4` it succeeds at the first violation of that invariant, and only
+//! then.
 
 use anyhow::{Context, Result, bail};
 use nitro_elect_tests::sim::campaign::{self, Failure, Figures};
 use nitro_elect_tests::sim::scenario::Scenario;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -19,6 +21,17 @@ struct Wanted {
     jobs: usize,
     scan: bool,
     speed: bool,
+    expect: Option<String>,
+}
+
+impl Wanted {
+    /// Whether a failure ends the campaign.
+    fn ends_with(&self, failure: &Failure) -> bool {
+        match &self.expect {
+            Some(invariant) => format!("{:?}", failure.violation.invariant) == *invariant,
+            None => !self.scan,
+        }
+    }
 }
 
 fn main() -> Result<ExitCode> {
@@ -34,8 +47,16 @@ fn main() -> Result<ExitCode> {
 }
 
 fn read_arguments() -> Result<Wanted> {
-    let mut wanted =
-        Wanted { seed: None, seeds: u64::MAX, secs: None, trace: false, jobs: 2, scan: false, speed: false };
+    let mut wanted = Wanted {
+        seed: None,
+        seeds: u64::MAX,
+        secs: None,
+        trace: false,
+        jobs: 2,
+        scan: false,
+        speed: false,
+        expect: None,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<u64> {
@@ -47,11 +68,12 @@ fn read_arguments() -> Result<Wanted> {
             "--seeds" => wanted.seeds = number()?,
             "--secs" => wanted.secs = Some(number()?),
             "--jobs" => wanted.jobs = number()?.max(1) as usize,
+            "--expect" => wanted.expect = Some(arguments.next().context("--expect needs an invariant")?),
             "--trace" => wanted.trace = true,
             "--scan" => wanted.scan = true,
             "--speed" => wanted.speed = true,
             _ => bail!(
-                "usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan] [--speed]"
+                "usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan] [--speed] [--expect INVARIANT]"
             ),
         }
     }
@@ -114,7 +136,8 @@ fn run(wanted: &Wanted) -> ExitCode {
             match campaign::run_seed(first + index) {
                 Ok(one) => figures.add(&one),
                 Err(failure) => {
-                    stop.store(!wanted.scan, Ordering::Relaxed);
+                    let ends = wanted.ends_with(&failure);
+                    stop.fetch_or(ends, Ordering::Relaxed);
                     if wanted.scan {
                         println!("seed {}: {}", failure.seed, failure.violation);
                     }
@@ -131,11 +154,30 @@ fn run(wanted: &Wanted) -> ExitCode {
     summarise(results, started.elapsed(), wanted)
 }
 
+/// Whether the invariant that was to break did.
+fn tell_expected(invariant: &str, clean: u64, failures: &[Failure], wanted: &Wanted) -> ExitCode {
+    let seeds = clean + failures.len() as u64;
+    match failures.iter().find(|failure| wanted.ends_with(failure)) {
+        Some(failure) => {
+            println!("seed {}: {} ({seeds} seeds run)", failure.seed, failure.violation);
+            ExitCode::SUCCESS
+        }
+        None => {
+            let others: BTreeSet<_> = failures.iter().map(|failure| failure.violation.invariant).collect();
+            println!("{invariant} held in {seeds} seeds; violated were {others:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn summarise(results: Vec<(Figures, Vec<Failure>)>, wall: Duration, wanted: &Wanted) -> ExitCode {
     let (mut figures, mut failures) = (Figures::default(), Vec::new());
     for (one, failed) in results {
         figures.add(&one);
         failures.extend(failed);
+    }
+    if let Some(invariant) = &wanted.expect {
+        return tell_expected(invariant, figures.seeds, &failures, wanted);
     }
     if let Some(failure) = failures.first().filter(|_| !wanted.scan) {
         println!("{}", failure.report());
