@@ -293,16 +293,19 @@ mod tests {
     #[tokio::test]
     async fn an_enclave_that_restarted_is_asked_on_a_fresh_connection() {
         let directory = tempfile::tempdir().unwrap();
-        let text = format!("unix://{}/enclave.sock", directory.path().display());
-        let client = EnclaveClient::new(text.parse().unwrap(), None);
-        for _ in 0..2 {
-            let listener = listen(&text).await;
-            let serve = async { answer(&mut accept(&listener).await, doubled).await };
-            let (_, answered) = tokio::join!(serve, client.call(b"a", LATE));
-            assert_eq!(answered.unwrap(), b"aa");
+        let port = listen("127.0.0.1:0").await.endpoint().to_string();
+        for text in [format!("unix://{}/enclave.sock", directory.path().display()), port] {
+            let client = EnclaveClient::new(text.parse().unwrap(), None);
+            for _ in 0..2 {
+                let listener = listen(&text).await;
+                let serve = async { answer(&mut accept(&listener).await, doubled).await };
+                let both = async { tokio::join!(serve, client.call(b"a", LATE)).1 };
+                let answered = tokio::time::timeout(LATE, both).await.expect("a fresh connection is made");
+                assert_eq!(answered.unwrap(), b"aa");
+            }
+            let gone = client.call(b"a", LATE).await;
+            assert!(matches!(gone, Err(EnclaveCallError::Connect(ConnectError::Refused { .. }))), "{gone:?}");
         }
-        let gone = client.call(b"a", LATE).await;
-        assert!(matches!(gone, Err(EnclaveCallError::Connect(ConnectError::Refused { .. }))), "{gone:?}");
     }
 
     #[tokio::test]
