@@ -14,7 +14,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if all went as it must
-	$(CARGO) run --locked -p nitro-elect --bin nitro-elect -- demo --once
+	$(CARGO) build --locked --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/debug/nitro-elect demo --once
 
 test: ## every test there is, end to end included
 	$(CARGO) build --locked --workspace --bins
