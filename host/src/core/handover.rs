@@ -1,10 +1,13 @@
 //! Handing over of one's own accord: because this node would not lead, or another is preferred (DESIGN §3.3).
 
+use nitro_elect_protocol::enclave_api::Request;
 use nitro_elect_protocol::ids::{NodeId, Term};
 use nitro_elect_protocol::policy::{Prefer, Rule};
 use nitro_elect_protocol::time::{Boot, Now};
 
 use super::Core;
+use super::enclaves::Purpose;
+use super::event::EnclaveIndex;
 
 impl Core {
     /// Hands over when this node would not lead, or the policy prefers another that has been there long enough.
@@ -12,12 +15,27 @@ impl Core {
         if self.holds_lease(now.boot).is_none() {
             return;
         }
-        if !self.eligible() {
-            // Nobody else may be eligible: then it stays, and tries again when that changes.
-            let _ = self.step_down(None, now);
-        } else if let Some(preferred) = self.preferred_voter(now.boot) {
-            let _ = self.step_down(Some(preferred), now);
+        let preferred = self.preferred_voter(now.boot);
+        let wished = !self.eligible() || preferred.is_some();
+        // Without an enclave nobody could be elected: handing over would leave the cluster without a leader.
+        if wished && self.enclave_at_hand(now) {
+            // Nobody else may be able to take over: then it stays, and tries again when that changes.
+            let _ = self.step_down(preferred.filter(|_| self.eligible()), now);
         }
+    }
+
+    /// Whether an enclave answered within a step; asks them all now and then if none did.
+    fn enclave_at_hand(&mut self, now: Now) -> bool {
+        let step = self.timing.step();
+        let all = (0..self.enclaves.slots().len()).map(EnclaveIndex);
+        if all.clone().any(|enclave| self.enclaves.ready(enclave, step, now).is_some()) {
+            return true;
+        }
+        if now.boot >= self.next_probe {
+            self.next_probe = now.boot + self.timing.lease / 2;
+            all.for_each(|enclave| self.ask(enclave, Purpose::Health, Request::Health));
+        }
+        false
     }
 
     /// An eligible voter of higher weight that was seen active for ten leases, if leadership returns to it.

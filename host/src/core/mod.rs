@@ -111,6 +111,8 @@ pub struct Core {
     gossip: Gossip,
     flags: Flags,
     stepped_down: Option<Boot>,
+    /// When enclaves may be asked next whether a hand-over could succeed.
+    next_probe: Boot,
     voter: Voter,
     recovery: Option<Recovery>,
     certificates: Certificates,
@@ -175,6 +177,7 @@ impl Core {
             gossip: Gossip::starting(now.boot),
             flags: Flags::default(),
             stepped_down: None,
+            next_probe: now.boot,
             hold_at_start: voter.live(now.boot).map(|hold| hold.until),
             voter,
             recovery,
