@@ -273,3 +273,29 @@ fn it_hands_over_neither_to_an_ineligible_voter_nor_under_a_policy_that_stays() 
     rig.run(13 * LEASE);
     assert_eq!(rig.holders(), [1]);
 }
+
+/// PROTOCOL R6
+#[test]
+fn without_an_enclave_nobody_is_preferred_to_the_leader_there_is() {
+    let mut rig = led_by_second(Prefer::Return);
+    let service = rig.enclaves[0].service.take();
+    rig.run(13 * LEASE);
+    assert_eq!(rig.holders(), [1], "nobody could be elected in its place");
+    rig.enclaves[0].service = service;
+    rig.run(2 * LEASE);
+    assert_eq!(rig.holders(), [0]);
+}
+
+/// PROTOCOL R6
+#[test]
+fn a_drained_leader_waits_for_an_enclave_before_it_hands_over() {
+    let mut rig = Rig::led();
+    let service = rig.enclaves[0].service.take();
+    rig.run(LEASE);
+    rig.command(0, Command::Drain(true));
+    rig.run(4 * LEASE);
+    assert!(rig.holds(0));
+    rig.enclaves[0].service = service;
+    rig.run(2 * LEASE);
+    assert!(!rig.holds(0) && rig.holders().len() == 1);
+}
