@@ -13,7 +13,7 @@ fn settled(seed: u64, n: usize) -> World {
     let mut scenario = Scenario::calm(seed, n);
     scenario.storm = LEASE * 1000;
     let mut world = World::new(scenario, Trace::kept());
-    world.pass(LEASE * 3).unwrap();
+    world.pass(LEASE * 3).expect("no invariant is violated");
     world
 }
 
