@@ -43,6 +43,14 @@ impl Help for InputError {
 
 /// Reads all of a text of at most `max` bytes.
 pub fn read_text(path: &Path, max: usize) -> Result<String, InputError> {
+    String::from_utf8(read_bytes(path, max)?).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        InputError::NotText { path: path.into(), offset }
+    })
+}
+
+/// Reads all of a file of at most `max` bytes.
+pub fn read_bytes(path: &Path, max: usize) -> Result<Vec<u8>, InputError> {
     let failed = |source| InputError::Io { path: path.into(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
@@ -50,10 +58,7 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, InputError> {
     if bytes.len() > max {
         return Err(InputError::TooLarge { path: path.into(), max });
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        InputError::NotText { path: path.into(), offset }
-    })
+    Ok(bytes)
 }
 
 #[cfg(test)]

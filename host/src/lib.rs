@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod demo;
+pub mod document_file;
 pub mod duration;
 pub mod enclave_client;
 pub mod help;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::help::Help;
+use crate::verify::Verdict;
 
 use super::output::{Stream, paint};
 
@@ -11,6 +12,17 @@ use super::output::{Stream, paint};
 pub const FAILED: u8 = 1;
 /// Wrong usage, or an input that could not be read.
 pub const USAGE: u8 = 2;
+/// Valid, but with less assurance than asked for.
+const LESS_ASSURANCE: u8 = 3;
+
+/// The exit code of a verification.
+pub fn of_verdict(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Valid => 0,
+        Verdict::Invalid => FAILED,
+        Verdict::LessAssurance => LESS_ASSURANCE,
+    })
+}
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]

@@ -6,6 +6,8 @@
 //! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
 //! `Command` and in `execute`.
 
+mod attestation;
+mod checklist;
 mod demo;
 mod electorate_flags;
 mod failure;
@@ -40,7 +42,7 @@ Exit codes:
   0  done
   1  refused or failed; standard error says why and what to do
   2  wrong usage, or an input could not be read
-  3  verify: valid, but with less assurance than asked for
+  3  verify, attestation verify: valid, but with less assurance than asked for
   4  node: it must not go on under its key
 
 Environment:
@@ -73,6 +75,7 @@ enum Command {
     Manifest(manifest::Args),
     Init(init::Args),
     Verify(verify::Args),
+    Attestation(attestation::Args),
     SimulateEnclave(simulate_enclave::Args),
 }
 
@@ -98,6 +101,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Manifest(args) => manifest::run(args),
         Command::Init(args) => init::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Attestation(args) => attestation::run(args),
         Command::SimulateEnclave(args) => simulate_enclave::run(args),
     }
 }

@@ -9,7 +9,7 @@ use crate::help::Help;
 use crate::manifest::Manifest;
 use crate::proof_file::ProofFile;
 use crate::trust_file::{self, default_trust_file};
-use crate::verify::{Accept, Authority, Line, Moment, Report, Status, Verdict, verify};
+use crate::verify::{Accept, Authority, Line, Moment, Report, Verdict, verify};
 use crate::wall_text;
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::{VerifiedCertificate, Vouching};
@@ -17,11 +17,9 @@ use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::time::Wall;
 
-use super::failure::{FAILED, Failure, USAGE};
+use super::checklist;
+use super::failure::{Failure, USAGE, of_verdict};
 use super::output::{Format, Stream, paint};
-
-/// Valid, but with less assurance than asked for.
-const LESS_ASSURANCE: u8 = 3;
 
 const AFTER_HELP: &str = "\
 A proof is what a node's /v1/certificate serves: the certificate, the
@@ -86,11 +84,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     };
     let text = text(&args.proof, &report, electorate, moment);
     args.format.print(&text, &report_json(&report, electorate, moment))?;
-    Ok(ExitCode::from(match report.verdict {
-        Verdict::Valid => 0,
-        Verdict::Invalid => FAILED,
-        Verdict::LessAssurance => LESS_ASSURANCE,
-    }))
+    Ok(of_verdict(report.verdict))
 }
 
 /// The manifest given; for an open cluster the trust file given, or the default one.
@@ -129,16 +123,7 @@ fn text(file: &Path, report: &Report, electorate: Option<&Electorate>, moment: M
 }
 
 fn line_text(line: &Line) -> String {
-    let (word, style) = match line.status {
-        Status::Passed => ("OK", "32"),
-        Status::Failed => ("FAILED", "31;1"),
-        Status::Expired => ("EXPIRED", "33"),
-        Status::NotAsked => ("-", "2"),
-        Status::NotReached => ("not made", "2"),
-    };
-    let (number, title) = (line.step.to_string(), line.step.title());
-    let found = if line.found.is_empty() { String::new() } else { format!(": {}", line.found) };
-    format!("  {number:>4}  {} {title}{found}", paint(Stream::Out, style, &format!("{word:<8}")))
+    checklist::line(&line.step.to_string(), line.step.title(), line.status, &line.found)
 }
 
 fn conclusion(report: &Report, electorate: Option<&Electorate>) -> String {
@@ -174,11 +159,7 @@ fn report_json(report: &Report, electorate: Option<&Electorate>, moment: Moment)
         Moment::Stated(time) => (time, true),
     };
     json!({
-        "verdict": match report.verdict {
-            Verdict::Valid => "valid",
-            Verdict::LessAssurance => "less assurance",
-            Verdict::Invalid => "invalid",
-        },
+        "verdict": checklist::verdict(report.verdict),
         "assurance": report.certificate.as_ref().map(|certificate| certificate.assurance()),
         "checked_at": time.to_string(),
         "checked_at_is_callers_word": stated,
@@ -188,19 +169,7 @@ fn report_json(report: &Report, electorate: Option<&Electorate>, moment: Moment)
 }
 
 fn line_json(line: &Line) -> Value {
-    let status = match line.status {
-        Status::Passed => "ok",
-        Status::Failed => "failed",
-        Status::Expired => "expired",
-        Status::NotAsked => "not asked",
-        Status::NotReached => "not made",
-    };
-    json!({
-        "number": line.step.to_string(),
-        "title": line.step.title(),
-        "status": status,
-        "found": line.found,
-    })
+    checklist::object(&line.step.to_string(), line.step.title(), line.status, &line.found)
 }
 
 fn certificate_json(certificate: &VerifiedCertificate, electorate: Option<&Electorate>) -> Value {

@@ -15,6 +15,7 @@
 //! that is not known here is refused: a misspelt restriction must not vanish.
 
 mod default_file;
+mod root_file;
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use nitro_elect_protocol::limits::AGE_DEFAULT;
 use nitro_elect_protocol::trust::{PcrSet, Root, RootError, Trust, TrustFault};
 
 pub use default_file::{DefaultTrustError, default_path, default_trust_file};
+pub use root_file::{RootFileError, load_root};
 
 use crate::help::Help;
 use crate::input::{self, InputError};

@@ -5,6 +5,7 @@
 //! compared before anything is verified, because another cluster's proof should be called that and not a bad
 //! attestation; they are compared again by the verification itself, which alone makes a [`VerifiedCertificate`].
 
+mod document;
 mod report;
 mod step;
 
@@ -18,6 +19,7 @@ use nitro_elect_protocol::hash;
 use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::Trust;
 
+pub use document::{DocumentReport, examine_document};
 pub use report::{Accept, Line, Report, Status, Verdict};
 pub use step::Step;
 
@@ -43,7 +45,8 @@ pub enum Moment {
 }
 
 impl Moment {
-    fn when(self) -> When {
+    /// How dates are checked at it.
+    pub fn when(self) -> When {
         match self {
             Moment::Now(now) => When::Live { now },
             Moment::Stated(time) => When::At { time },

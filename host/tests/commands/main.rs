@@ -2,6 +2,7 @@
 //! its own.
 #![allow(clippy::unwrap_used)]
 
+mod attestation;
 mod init;
 mod keygen;
 mod manifest;

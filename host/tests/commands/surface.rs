@@ -3,7 +3,7 @@
 use crate::{program, run, said};
 
 /// Every command and group.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 11] = [
     &[],
     &["keygen"],
     &["manifest"],
@@ -12,6 +12,9 @@ const COMMANDS: [&[&str]; 8] = [
     &["manifest", "digest"],
     &["init"],
     &["verify"],
+    &["attestation"],
+    &["attestation", "show"],
+    &["attestation", "verify"],
 ];
 
 #[test]
@@ -25,7 +28,7 @@ fn every_command_and_group_has_help_with_examples() {
             "{command:?}: {}",
             help.out
         );
-        let is_group = command == ["manifest"];
+        let is_group = command == ["manifest"] || command == ["attestation"];
         assert!(is_group || help.out.contains("Exit codes:"), "{command:?}: {}", help.out);
     }
 }
