@@ -6,7 +6,7 @@
 use nitro_elect_protocol::certificate;
 use nitro_elect_protocol::limits::{
     DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
-    UNAUTHENTICATED_MESSAGE_MAX, VOTERS_MAX,
+    UNAUTHENTICATED_MESSAGE_MAX, VIEW_MAX, VOTERS_MAX,
 };
 use std::time::Duration;
 
@@ -115,6 +115,10 @@ pub const BUNDLE_MAX: usize =
 pub const LOG_CERTIFICATES_MAX: usize = 2048;
 /// Largest log file, in bytes: at it, the file is put aside early. It is read whole at start.
 pub const LOG_FILE_MAX: u64 = 32 << 20;
+/// Largest piece of evidence, in bytes: two views with their signatures and names.
+pub const EVIDENCE_MAX: usize = 2 * (VIEW_MAX + 256);
+/// Pieces of evidence read at start: one a voter, and some that a manifest before this one had.
+pub const EVIDENCE_FILES_MAX: usize = 2 * VOTERS_MAX;
 /// Largest proof file, in bytes: a bundle and an open electorate in base64.
 pub const PROOF_FILE_MAX: usize = 512 << 10;
 /// Largest electorate in a proof file, in bytes: 32 members of an open cluster and a trust section.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::Crypto;
-use crate::ids::{NodeId, Term};
+use crate::ids::{ClusterId, NodeId, Term};
 use crate::statement::{Signed, StatementError, Verified};
 use crate::view::View;
 
@@ -39,6 +39,8 @@ pub enum EvidenceError {
 /// Proof that a voter is not honest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEvidence {
+    /// The cluster that both are of.
+    pub cluster: ClusterId,
     /// The voter that signed both.
     pub voter: NodeId,
     /// The term it signed both for.
@@ -65,6 +67,6 @@ impl Evidence {
         if self.first.bytes() > self.second.bytes() {
             return Err(EvidenceError::Order);
         }
-        Ok(VerifiedEvidence { voter: first.voter, term: first.term })
+        Ok(VerifiedEvidence { cluster: first.cluster, voter: first.voter, term: first.term })
     }
 }

@@ -1,6 +1,7 @@
 //! What a node's core is started with.
 
 use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::proof::Bundle;
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ pub struct Config {
     pub record: Record,
     /// The certificate of the highest term in the log, if any.
     pub newest: Option<Bundle>,
+    /// Proof of dishonest voters that was kept.
+    pub evidence: Vec<Evidence>,
     /// Randomness for jitter, gossip and sealing: secret and never used before.
     pub seed: [u8; 32],
 }

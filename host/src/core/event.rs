@@ -2,7 +2,7 @@
 
 use nitro_elect_protocol::certificate::VerifiedCertificate;
 use nitro_elect_protocol::enclave_api::{Request, Response};
-use nitro_elect_protocol::evidence::VerifiedEvidence;
+use nitro_elect_protocol::evidence::{Evidence, VerifiedEvidence};
 use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
 use nitro_elect_protocol::peer::{PeerMessage, Refusal};
 use nitro_elect_protocol::proof::Bundle;
@@ -101,6 +101,8 @@ pub enum Action {
     Persist(Record),
     /// Add a certificate with its proof to the log. Not needed for safety: a failure is only reported.
     Append(Box<Bundle>),
+    /// Keep proof that a voter is not honest. Not needed for safety: a failure is only reported.
+    Keep(Box<Evidence>),
     /// Send a message; drop it if the peer cannot be reached now.
     Send {
         /// To whom.

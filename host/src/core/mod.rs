@@ -29,6 +29,7 @@ pub mod config;
 mod detector;
 pub mod durable;
 mod enclaves;
+mod equivocation;
 pub mod event;
 mod follow;
 mod gossip;
@@ -49,7 +50,7 @@ mod voter;
 
 use nitro_elect_protocol::crypto::{Crypto, Signer};
 use nitro_elect_protocol::electorate::Electorate;
-use nitro_elect_protocol::evidence::{Evidence, VerifiedEvidence};
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::heartbeat::Flags;
 use nitro_elect_protocol::ids::{ElectorateDigest, EnclaveId, Generation, NodeId, Nonce, Term};
 use nitro_elect_protocol::limits::OPEN_MEMBERS_MAX;
@@ -159,6 +160,7 @@ impl Core {
             Some(Held { bundle, verified: Arc::new(verified), adopted_at: None })
         });
         let voter = Voter::new(config.record, timing, now.boot);
+        let evidence = equivocation::recall(config.evidence, &*crypto, electorate.cluster);
         let recovery = voter.has_lost_votes().then(|| Recovery::new(now.boot + timing.lease));
         Core {
             me,
@@ -189,7 +191,7 @@ impl Core {
             resigned_up_to: Term(0),
             followed: None,
             nonces: BTreeMap::new(),
-            evidence: BTreeMap::new(),
+            evidence,
             heartbeat_budget: Budget::new(HEARTBEATS_A_SECOND),
             certificate_budget: Budget::new(CERTIFICATES_A_SECOND),
             document_budget: Budget::new(DOCUMENTS_A_SECOND),
@@ -296,6 +298,7 @@ impl Core {
             member.reached_at = reached_at;
         }
         self.greet(peer);
+        self.tell_evidence(peer);
         self.prevote_sees_up(peer);
         self.call_sees_up(peer);
         self.renew_to(peer);
@@ -363,15 +366,6 @@ impl Core {
     /// Has the record written before whatever is pushed after this.
     fn persist(&mut self) {
         self.out.extend(self.voter.unsynced().map(Action::Persist));
-    }
-
-    fn keep_evidence(&mut self, piece: Evidence, verified: VerifiedEvidence) {
-        if self.evidence.contains_key(&verified.voter) {
-            return;
-        }
-        self.evidence.insert(verified.voter, piece.clone());
-        self.out.push(Action::Notice(Notice::Equivocation(verified)));
-        self.broadcast(PeerMessage::Evidence(Box::new(piece)));
     }
 
     fn dropped(&mut self, from: NodeId, why: Drop) {

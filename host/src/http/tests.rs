@@ -54,6 +54,7 @@ fn fresh_status() -> Status {
         fanout: FANOUT_DEFAULT,
         record: Record { node, cluster: None, generation: Generation(1), support: None, forgot_votes: false },
         newest: None,
+        evidence: Vec::new(),
         seed: [0; 32],
     };
     Core::new(config, Box::new(key), Arc::new(Ring), clock::now()).status(clock::now())

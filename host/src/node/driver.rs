@@ -3,6 +3,7 @@
 //! It does the driver's duties of [`crate::core`]: the clocks are read after an event was received, the actions of
 //! one list are done in order and whole before the next event, a record is synced before what follows it.
 
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::peer::{PeerMessage, seal_envelope};
 use nitro_elect_protocol::proof::Bundle;
@@ -158,6 +159,7 @@ impl Driver {
             match action {
                 Action::Persist(record) => self.persist(&record)?,
                 Action::Append(bundle) => self.append(&bundle),
+                Action::Keep(piece) => self.keep(&piece),
                 Action::Send { to, message } => self.links.send(&to, sealed.bytes_of(message)),
                 Action::Ask { enclave, request, message } => {
                     self.shared.counters.enclave_questions.up();
@@ -190,6 +192,14 @@ impl Driver {
         if let Err(error) = self.storage.append(bundle) {
             self.shared.counters.certificates_not_logged.up();
             tracing::error!(%error, "a certificate could not be added to the log");
+        }
+    }
+
+    /// Not needed for safety either: the others were told, and keep it too.
+    fn keep(&mut self, piece: &Evidence) {
+        let Ok(view) = piece.first.peek() else { return };
+        if let Err(error) = self.storage.keep(&view.voter, piece) {
+            tracing::error!(%error, "proof that a voter signed twice could not be kept on disk");
         }
     }
 

@@ -128,6 +128,9 @@ fn begin_life(config: &NodeConfig, me: NodeId) -> Result<(Storage, Loaded), Star
         let (path, bytes) = (cut.path.display(), cut.bytes);
         tracing::warn!("{path} ended within an entry, as after a crash; its last {bytes} bytes were removed");
     }
+    for path in &loaded.unread {
+        tracing::warn!("{} is no evidence that can be read; it is left there", path.display());
+    }
     let record = Record { generation: next_life(&loaded.record), ..loaded.record };
     let failed = |source| StartError::Record { state: config.state.clone(), source };
     storage.save(&record).map_err(failed)?;
@@ -161,6 +164,7 @@ fn core(config: NodeConfig, loaded: Loaded) -> Core {
         fanout: config.fanout,
         record: loaded.record,
         newest: loaded.newest,
+        evidence: loaded.evidence,
         seed,
     };
     let key: NodeKey = config.key;

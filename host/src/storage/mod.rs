@@ -5,6 +5,7 @@
 //! | `key` | the node's key ([`crate::keys`]) |
 //! | `record` | its last support and its generation, replaced whole before every vote that changes them |
 //! | `certificates.log` | the certificates that it adopted, appended |
+//! | `evidence/` | proof of voters that signed twice, one file each |
 //! | `lock` | the lock that keeps a second process away |
 //!
 //! State is born with the key and before it, so a key without its state is a lost disk: it may have promised what
@@ -14,6 +15,7 @@
 pub mod atomic;
 mod birth;
 mod error;
+mod evidence;
 mod lock;
 mod log;
 mod record;
@@ -23,6 +25,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::{ClusterId, NodeId};
 use nitro_elect_protocol::proof::Bundle;
 
@@ -60,11 +63,16 @@ pub struct Loaded {
     pub newest: Option<Bundle>,
     /// Torn tails of the log that were removed: worth a warning.
     pub cuts: Vec<Cut>,
+    /// Proof of dishonest voters.
+    pub evidence: Vec<Evidence>,
+    /// Files of evidence that could not be read: worth a warning.
+    pub unread: Vec<PathBuf>,
 }
 
 /// The state of one node, open and locked.
 #[derive(Debug)]
 pub struct Storage {
+    dir: PathBuf,
     path: PathBuf,
     log: CertificateLog,
     _lock: Lock,
@@ -88,8 +96,15 @@ impl Storage {
         check_owner(dir, &record, owner)?;
         record.cluster = Some(owner.cluster);
         let (log, contents) = CertificateLog::open(dir)?;
-        let loaded = Loaded { record, newest: contents.newest, cuts: contents.cuts };
-        Ok((Storage { path, log, _lock: lock }, loaded))
+        let kept = evidence::load(dir).map_err(|source| StorageError::Io { path: dir.into(), source })?;
+        let loaded = Loaded {
+            record,
+            newest: contents.newest,
+            cuts: contents.cuts,
+            evidence: kept.pieces,
+            unread: kept.unread,
+        };
+        Ok((Storage { dir: dir.into(), path, log, _lock: lock }, loaded))
     }
 
     /// Makes a record durable: when this returns, it survives a power failure. Blocks for two syncs.
@@ -106,6 +121,11 @@ impl Storage {
     /// A certificate may be appended again when it has gained promises: the last one counts.
     pub fn append(&mut self, bundle: &Bundle) -> Result<(), LogError> {
         self.log.append(bundle)
+    }
+
+    /// Keeps proof that a voter is not honest, durably. Blocks for two syncs.
+    pub fn keep(&mut self, voter: &NodeId, piece: &Evidence) -> io::Result<()> {
+        evidence::keep(&self.dir, voter, piece)
     }
 }
 

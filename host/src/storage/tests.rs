@@ -3,7 +3,10 @@
 use super::*;
 use nitro_elect_protocol::certificate::SignedCertificate;
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
-use nitro_elect_protocol::ids::{ElectorateDigest, Generation, Term};
+use nitro_elect_protocol::ids::{ElectorateDigest, EnclaveId, Generation, Term};
+use nitro_elect_protocol::statement::Verified;
+use nitro_elect_protocol::time::Wall;
+use nitro_elect_protocol::view::View;
 use std::process::Command;
 
 use crate::core::durable::Support;
@@ -45,6 +48,42 @@ fn bundle() -> Bundle {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Two views of one voter that contradict each other.
+fn evidence(voter: &NodeKey) -> Evidence {
+    let view = |eligible| View {
+        cluster: CLUSTER,
+        electorate: ElectorateDigest([4; 32]),
+        enclave: EnclaveId([5; 32]),
+        term: Term(6),
+        coordinator: voter.id(),
+        coordinator_generation: Generation(1),
+        voter: voter.id(),
+        voter_generation: Generation(1),
+        active: vec![voter.id()],
+        eligible,
+        preferred: None,
+        accepted: None,
+        signed_at: Wall(1),
+    };
+    let sign = |view: View| Verified::sign(view, voter).into_signed();
+    Evidence::new(sign(view(true)), sign(view(false)))
+}
+
+#[test]
+fn evidence_is_kept_and_what_is_none_is_left_and_told_of() {
+    let (dir, liar) = (born(), NodeKey::from_seed([2; 32]));
+    let (mut storage, loaded) = open(dir.path()).unwrap();
+    assert!(loaded.evidence.is_empty() && loaded.unread.is_empty());
+    let piece = evidence(&liar);
+    storage.keep(&liar.id(), &piece).unwrap();
+    drop(storage);
+    let garbage = dir.path().join(evidence::EVIDENCE_DIRECTORY).join("garbage");
+    fs::write(&garbage, b"garbage").unwrap();
+    let (_storage, loaded) = open(dir.path()).unwrap();
+    assert_eq!((loaded.evidence, loaded.unread), (vec![piece], vec![garbage.clone()]));
+    assert!(garbage.exists());
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub fn action(world: &World, action: &Action) -> Option<String> {
             ),
             None => "writes: no support".into(),
         },
-        Action::Append(_) | Action::Dial { .. } => return None,
+        Action::Append(_) | Action::Keep(_) | Action::Dial { .. } => return None,
         Action::Send { to, message } => format!("-> {}: {}", name(world, to), self::message(world, message)?),
         Action::Ask { enclave, request, message } => {
             let what = match message {

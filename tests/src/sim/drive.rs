@@ -80,6 +80,7 @@ impl World {
         match action {
             Action::Persist(record) => self.write(machine, record),
             Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
+            Action::Keep(piece) => self.machines[machine].disk.evidence.push(*piece),
             Action::Send { to, message } => {
                 self.observer.sends(self.at, machine, &message, &self.crypto);
                 if let (Some(to), Some(message)) = (self.index_of(&to), self.tamper(machine, message)) {

@@ -6,6 +6,7 @@ use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event};
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
 use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::Term;
 use nitro_elect_protocol::ids::{Generation, NodeId};
 use nitro_elect_protocol::limits::TERM_MAX;
@@ -31,6 +32,8 @@ pub struct Disk {
     pub record: Record,
     /// The highest certificate of the log.
     pub newest: Option<Bundle>,
+    /// Proof of dishonest voters.
+    pub evidence: Vec<Evidence>,
 }
 
 /// A process and its state of driving the core.
@@ -97,7 +100,7 @@ impl Machine {
             id,
             address: format!("10.0.0.{}:5000", index + 1),
             clock,
-            disk: Disk { record, newest: None },
+            disk: Disk { record, newest: None, evidence: Vec::new() },
             process: None,
             life: 0,
             failing_writes: 0,
@@ -131,6 +134,7 @@ impl Machine {
             fanout: FANOUT_DEFAULT,
             record: self.disk.record,
             newest: self.disk.newest.clone(),
+            evidence: self.disk.evidence.clone(),
             seed,
         };
         self.process = Some(Process {

@@ -13,6 +13,7 @@ use nitro_elect::core::event::{
 use nitro_elect::core::status::Status;
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::enclave_api::{Request, Response};
+use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::{Generation, Term};
 use nitro_elect_protocol::peer::PeerMessage;
 use nitro_elect_protocol::proof::Bundle;
@@ -48,6 +49,7 @@ pub struct Node {
     pub generation: Generation,
     pub persisted: Vec<Record>,
     pub log: Option<Bundle>,
+    pub kept: Vec<Evidence>,
     pub notices: Vec<Notice>,
     pub halted: Option<HaltReason>,
     pub disk_fails: bool,
@@ -90,6 +92,7 @@ impl Rig {
                 generation: record.generation,
                 persisted: Vec::new(),
                 log: None,
+                kept: Vec::new(),
                 notices: Vec::new(),
                 halted: None,
                 disk_fails: false,
@@ -143,6 +146,7 @@ impl Rig {
             fanout: self.plan.fanout,
             record,
             newest,
+            evidence: self.nodes.get(node).map(|state| state.kept.clone()).unwrap_or_default(),
             seed: [node as u8; 32],
         };
         let crypto = Shared::get().crypto(Primitives::StandIn);
@@ -209,6 +213,7 @@ impl Rig {
                 }
                 Action::Persist(record) => state.persisted.push(record),
                 Action::Append(bundle) => state.log = Some(*bundle),
+                Action::Keep(piece) => state.kept.push(*piece),
                 Action::Send { to, message } => self.wire.push(Mail { from: node, to: number(&to), message }),
                 Action::Ask { enclave, request, message } => {
                     self.questions.push(Question { node, enclave, request, message });

@@ -4,7 +4,7 @@
 use nitro_elect::core::event::{Action, EnclaveIndex, Event, Notice, Unanswered};
 use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::evidence::Evidence;
-use nitro_elect_protocol::ids::Term;
+use nitro_elect_protocol::ids::{ClusterId, Term};
 use nitro_elect_protocol::peer::{CallAnswer, PeerMessage, Refusal};
 use nitro_elect_protocol::view::View;
 
@@ -143,6 +143,39 @@ fn evidence_that_comes_back_from_the_enclave_is_published_and_kept() {
     }
     rig.settle();
     assert_eq!(rig.status(1).evidence, [piece]);
+}
+
+/// Two views that voter 3 signed for one term of this cluster, and the same for another cluster.
+fn equivocations(rig: &Rig, term: Term) -> (Evidence, Evidence) {
+    let of = |cluster| {
+        let one = View { cluster, ..rig.view(term, 0, 3) };
+        let other = View { eligible: false, ..one.clone() };
+        Evidence::new(sign(one), sign(other))
+    };
+    (of(rig.view(term, 0, 3).cluster), of(ClusterId([0xee; 16])))
+}
+
+/// PROTOCOL T14
+#[test]
+fn evidence_outlives_a_restart_and_reaches_who_connects_later() {
+    let (mut rig, term) = collecting(Plan::default());
+    let (piece, _) = equivocations(&rig, term);
+    let told = PeerMessage::Evidence(Box::new(piece.clone()));
+    rig.tell(0, 1, told.clone());
+    assert_eq!(rig.status(0).evidence, [piece.clone()]);
+    rig.restart(0);
+    assert_eq!(rig.status(0).evidence, [piece]);
+    let done = rig.feed(0, Event::PeerUp { peer: id(2), reached_at: None });
+    assert!(sent_to(&done, 2).contains(&told));
+}
+
+/// PROTOCOL T14
+#[test]
+fn evidence_of_another_cluster_proves_nothing_here() {
+    let (mut rig, term) = collecting(Plan::default());
+    let (_, foreign) = equivocations(&rig, term);
+    rig.tell(0, 1, PeerMessage::Evidence(Box::new(foreign)));
+    assert!(rig.status(0).evidence.is_empty());
 }
 
 /// PROTOCOL T11

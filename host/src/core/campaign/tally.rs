@@ -3,7 +3,7 @@
 use nitro_elect_protocol::certificate::SignedCertificate;
 use nitro_elect_protocol::enclave_api::{Elect, EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::evidence::Evidence;
-use nitro_elect_protocol::ids::{EnclaveId, NodeId, Term};
+use nitro_elect_protocol::ids::{EnclaveId, Term};
 use nitro_elect_protocol::peer::{CallForViews, PeerMessage};
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::seal::SealedView;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::Phase;
 use crate::core::Core;
 use crate::core::enclaves::Purpose;
-use crate::core::event::{CallFailure, Drop, EnclaveIndex, Unanswered};
+use crate::core::event::{CallFailure, EnclaveIndex, Unanswered};
 
 /// An election that the enclave counts.
 #[derive(Debug)]
@@ -205,17 +205,6 @@ impl Core {
             .collect::<Vec<_>>();
         for endpoint in behind {
             self.ask(endpoint, Purpose::Latest { term }, Request::Latest { electorate });
-        }
-    }
-
-    /// Keeps proof that a voter is not honest, and tells the others.
-    pub(in crate::core) fn hear_evidence(&mut self, from: NodeId, piece: Evidence, now: Now) {
-        if from != self.me && !self.certificate_budget.spend(from, now.boot) {
-            return self.dropped(from, Drop::TooMuch);
-        }
-        match piece.verify(&*self.crypto) {
-            Ok(verified) if self.electorate.contains(&verified.voter) => self.keep_evidence(piece, verified),
-            _ => self.dropped(from, Drop::Evidence),
         }
     }
 }
