@@ -5,7 +5,7 @@
 
 use nitro_elect_protocol::certificate;
 use nitro_elect_protocol::limits::{
-    DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
+    DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, NONCES_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
     UNAUTHENTICATED_MESSAGE_MAX, VIEW_MAX, VOTERS_MAX,
 };
 use std::time::Duration;
@@ -119,8 +119,8 @@ pub const LOG_FILE_MAX: u64 = 32 << 20;
 pub const EVIDENCE_MAX: usize = 2 * (VIEW_MAX + 256);
 /// Pieces of evidence read at start: one a voter, and some that a manifest before this one had.
 pub const EVIDENCE_FILES_MAX: usize = 2 * VOTERS_MAX;
-/// Largest proof file, in bytes: a bundle and an open electorate in base64.
-pub const PROOF_FILE_MAX: usize = 512 << 10;
+/// Largest proof file, in bytes: a bundle, a lease's promises and nonces, and an open electorate, in base64.
+pub const PROOF_FILE_MAX: usize = 1 << 20;
 /// Largest electorate in a proof file, in bytes: 32 members of an open cluster and a trust section.
 pub const OPEN_ELECTORATE_MAX: usize = 32 << 10;
 
@@ -132,6 +132,6 @@ const _: () = {
     assert!(STRANGERS_PER_IP_MAX < STRANGERS_MAX);
     assert!(WRITE_CHUNK <= 16 << 10);
     assert!(BUNDLE_MAX < 256 << 10);
-    assert!((BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + 4096 < PROOF_FILE_MAX);
+    assert!((2 * BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + NONCES_MAX * 80 + 4096 < PROOF_FILE_MAX);
     assert!(LOG_FILE_MAX > 16 * BUNDLE_MAX as u64);
 };

@@ -1,4 +1,4 @@
-//! The proof of one election as a file: what `/v1/certificate` serves and `verify` reads.
+//! A proof as a file: of an election, as `/v1/certificate` serves it, or also of the lease (`lease`), as `/v1/proof` does.
 //!
 //! ```json
 //! {
@@ -6,6 +6,7 @@
 //!   "certificate": { "bytes": "…base64…", "signature": "…" },
 //!   "document": "…",
 //!   "promises": [ { "bytes": "…", "signature": "…" } ],
+//!   "lease": { "promises": [ … ], "nonces": [ "64 hexadecimal digits" ] },
 //!   "electorate": "… (open clusters alone: they have no manifest)"
 //! }
 //! ```
@@ -14,21 +15,21 @@
 //! refuses any difference, so every byte of the file is under a signature, or decides nothing but is fixed: no field
 //! can be added, doubled, reordered or spelt in another way.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 use nitro_elect_protocol::certificate::SignedCertificate;
 use nitro_elect_protocol::codec::{self, DecodeError};
 use nitro_elect_protocol::electorate::{Electorate, ElectorateFault};
-use nitro_elect_protocol::ids::Signature;
-use nitro_elect_protocol::proof::Bundle;
-use nitro_elect_protocol::statement::Signed;
+use nitro_elect_protocol::hash;
+use nitro_elect_protocol::ids::Nonce;
+use nitro_elect_protocol::limits::{NONCES_MAX, VOTERS_MAX};
+use nitro_elect_protocol::proof::{Bundle, LeaseProof};
 
 use crate::help::Help;
 use crate::input::{self, InputError};
 use crate::limits::{OPEN_ELECTORATE_MAX, PROOF_FILE_MAX};
+use crate::signed_text::{SignedText, SignedTextError, decode, encode, first_difference};
 
 const FORMAT: &str = "nitro-elect/v1/proof";
 
@@ -37,6 +38,8 @@ const FORMAT: &str = "nitro-elect/v1/proof";
 pub struct ProofFile {
     /// The certificate with what proves it.
     pub bundle: Bundle,
+    /// A quorum's promises of one renewal, and the nonces under it: who leads, not only who was elected.
+    pub lease: Option<LeaseProof>,
     /// The electorate of an open cluster, without faults; of any other the verifier has the manifest.
     pub electorate: Option<Electorate>,
 }
@@ -69,12 +72,12 @@ pub enum ProofTextError {
         /// What it calls itself, cut to 60 characters.
         found: String,
     },
-    /// A field that is not base64.
-    #[error("{0} is not base64")]
-    Base64(&'static str),
-    /// A signature of another length than Ed25519's.
-    #[error("a promise's signature has {0} bytes, not 64")]
-    SignatureLength(usize),
+    /// A part that is not as it should be.
+    #[error(transparent)]
+    Signed(#[from] SignedTextError),
+    /// A nonce that is none.
+    #[error("a nonce of the lease is not 64 hexadecimal digits")]
+    Nonce,
     /// A part exceeds its bound, or the electorate cannot be read.
     #[error(transparent)]
     Part(#[from] DecodeError),
@@ -111,14 +114,16 @@ struct ProofText {
     document: String,
     promises: Vec<SignedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<LeaseText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     electorate: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SignedText {
-    bytes: String,
-    signature: String,
+struct LeaseText {
+    promises: Vec<SignedText>,
+    nonces: Vec<String>,
 }
 
 impl ProofFile {
@@ -135,15 +140,16 @@ impl ProofFile {
             return Err(ProofTextError::Format { found: file.format.chars().take(60).collect() });
         }
         let certificate = SignedCertificate {
-            bytes: bytes("certificate.bytes", &file.certificate.bytes)?,
-            signature: bytes("certificate.signature", &file.certificate.signature)?,
+            bytes: decode("certificate.bytes", &file.certificate.bytes)?,
+            signature: decode("certificate.signature", &file.certificate.signature)?,
         };
-        let document = bytes("document", &file.document)?;
-        let promises = file.promises.iter().map(promise).collect::<Result<_, _>>()?;
+        let document = decode("document", &file.document)?;
+        let promises = file.promises.iter().map(SignedText::read).collect::<Result<_, _>>()?;
         let bundle = Bundle { certificate, document, promises };
         bundle.check_bounds()?;
+        let lease = file.lease.map(|text| lease(&text, &bundle)).transpose()?;
         let electorate = file.electorate.map(|text| open_electorate(&text)).transpose()?;
-        let proof = ProofFile { bundle, electorate };
+        let proof = ProofFile { bundle, lease, electorate };
         match first_difference(text.as_bytes(), proof.to_text().as_bytes()) {
             Some(offset) => Err(ProofTextError::NotCanonical { offset }),
             None => Ok(proof),
@@ -152,40 +158,41 @@ impl ProofFile {
 
     /// The one text of this proof.
     pub fn to_text(&self) -> String {
-        let signed = |bytes: &[u8], signature: &[u8]| SignedText {
-            bytes: STANDARD.encode(bytes),
-            signature: STANDARD.encode(signature),
-        };
         let Bundle { certificate, document, promises } = &self.bundle;
         let file = ProofText {
             format: FORMAT.into(),
-            certificate: signed(&certificate.bytes, &certificate.signature),
-            document: STANDARD.encode(document),
-            promises: promises
-                .iter()
-                .map(|promise| signed(promise.bytes(), &promise.signature().0))
-                .collect(),
-            electorate: self.electorate.as_ref().map(|electorate| STANDARD.encode(codec::encode(electorate))),
+            certificate: SignedText::new(&certificate.bytes, &certificate.signature),
+            document: encode(document),
+            promises: promises.iter().map(SignedText::of).collect(),
+            lease: self.lease.as_ref().map(lease_text),
+            electorate: self.electorate.as_ref().map(|electorate| encode(&codec::encode(electorate))),
         };
         serde_json::to_string_pretty(&file).expect("texts make JSON") + "\n"
     }
 }
 
-fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, ProofTextError> {
-    STANDARD.decode(text).map_err(|_| ProofTextError::Base64(field))
+/// The lease of a file; its term and certificate are those of the bundle beside it.
+fn lease(text: &LeaseText, bundle: &Bundle) -> Result<LeaseProof, ProofTextError> {
+    codec::bound("lease.promises", text.promises.len(), VOTERS_MAX)?;
+    codec::bound("lease.nonces", text.nonces.len(), NONCES_MAX)?;
+    let nonces = text.nonces.iter().map(|text| Nonce::from_hex(text).map_err(|_| ProofTextError::Nonce));
+    Ok(LeaseProof {
+        term: bundle.certificate.peek()?.term,
+        certificate: bundle.certificate.digest(),
+        promises: text.promises.iter().map(SignedText::read).collect::<Result<_, _>>()?,
+        nonces: nonces.collect::<Result<_, _>>()?,
+    })
 }
 
-fn promise<T: nitro_elect_protocol::statement::Statement>(
-    text: &SignedText,
-) -> Result<Signed<T>, ProofTextError> {
-    let signature = bytes("promises.signature", &text.signature)?;
-    let length = signature.len();
-    let signature = signature.try_into().map_err(|_| ProofTextError::SignatureLength(length))?;
-    Ok(Signed::from_parts(bytes("promises.bytes", &text.bytes)?, Signature(signature)))
+fn lease_text(lease: &LeaseProof) -> LeaseText {
+    LeaseText {
+        promises: lease.promises.iter().map(SignedText::of).collect(),
+        nonces: lease.nonces.iter().map(|nonce| hash::to_hex(&nonce.0)).collect(),
+    }
 }
 
 fn open_electorate(text: &str) -> Result<Electorate, ProofTextError> {
-    let encoded = bytes("electorate", text)?;
+    let encoded = decode("electorate", text)?;
     codec::bound("electorate", encoded.len(), OPEN_ELECTORATE_MAX)?;
     let electorate: Electorate = codec::decode(&encoded)?;
     if !electorate.is_open() {
@@ -195,11 +202,6 @@ fn open_electorate(text: &str) -> Result<Electorate, ProofTextError> {
         Some(fault) => Err(ProofTextError::Electorate(fault)),
         None => Ok(electorate),
     }
-}
-
-fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
-    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    (common < a.len().max(b.len())).then_some(common)
 }
 
 #[cfg(test)]

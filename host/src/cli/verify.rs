@@ -1,4 +1,6 @@
-//! `nitro-elect verify`: a proof, checked offline and shown check by check.
+//! `nitro-elect verify`: a proof, checked offline and shown check by check, or evidence against voters.
+
+mod evidence;
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -9,12 +11,13 @@ use crate::help::Help;
 use crate::manifest::Manifest;
 use crate::proof_file::ProofFile;
 use crate::trust_file::{self, default_trust_file};
-use crate::verify::{Accept, Authority, Line, Moment, Report, Verdict, verify};
+use crate::verify::{Accept, Authority, Line, Moment, Question, Report, Verdict, verify};
 use crate::wall_text;
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::{VerifiedCertificate, Vouching};
 use nitro_elect_protocol::electorate::Electorate;
-use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::ids::{NodeId, Nonce};
+use nitro_elect_protocol::proof::VerifiedLeaseProof;
 use nitro_elect_protocol::time::Wall;
 
 use super::checklist;
@@ -26,6 +29,13 @@ A proof is what a node's /v1/certificate serves: the certificate, the
 attestation document of the enclave that signed it, and the promises of voters
 that vouch for both. It says who was elected in which term, not who leads now.
 
+Who leads, /v1/proof?nonce=HEX says: draw 32 random bytes, note the time, ask, and
+verify with --nonce. The lease then holds until a lease less its margin after the
+time that you noted, whoever handed you the proof.
+
+--evidence takes what /v1/evidence serves: pairs of views that one voter signed for
+one term, which no honest voter does.
+
 By default only an enclave attested by AWS counts. --allow-simulated,
 --allow-debug and --allow-open accept less; no manifest, trust file or variable
 of the environment can say that for you.
@@ -35,6 +45,10 @@ Examples:
   nitro-elect verify --proof proof.json --manifest cluster.toml
   nitro-elect verify --proof proof.json --manifest cluster.toml --allow-simulated
   nitro-elect verify --proof open.json --trust trust.json --allow-open
+  nonce=$(openssl rand -hex 32)
+  curl --silent \"http://127.0.0.1:15000/v1/proof?nonce=$nonce\" > lease.json
+  nitro-elect verify --proof lease.json --manifest cluster.toml --nonce $nonce
+  nitro-elect verify --evidence evidence.json --manifest cluster.toml
 
 Exit codes:
   0  valid
@@ -48,7 +62,14 @@ Exit codes:
 pub struct Args {
     /// The proof
     #[arg(long, value_name = "FILE", env = "NITRO_ELECT_PROOF", hide_env_values = true)]
-    proof: PathBuf,
+    #[arg(required_unless_present = "evidence")]
+    proof: Option<PathBuf>,
+    /// Evidence that voters are not honest, instead of a proof
+    #[arg(long, value_name = "FILE", requires = "manifest", conflicts_with_all = ["nonce", "at", "trust"])]
+    evidence: Option<PathBuf>,
+    /// Your own nonce, which the proof's lease must answer
+    #[arg(long, value_name = "HEX", value_parser = Nonce::from_hex)]
+    nonce: Option<Nonce>,
     /// The cluster's manifest
     #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", hide_env_values = true)]
     manifest: Option<PathBuf>,
@@ -73,28 +94,37 @@ pub struct Args {
 
 /// Verifies the proof.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let proof = ProofFile::load(&args.proof).map_err(Failure::unreadable)?;
-    let authority = authority(&args, &proof)?;
+    match (&args.evidence, &args.proof) {
+        (Some(file), _) => evidence::run(file, args.manifest.as_deref(), args.format),
+        (None, Some(file)) => verify_proof(&args, file),
+        (None, None) => Err(Failure::new(USAGE, "there is nothing to verify", "add --proof FILE")),
+    }
+}
+
+fn verify_proof(args: &Args, file: &Path) -> Result<ExitCode, Failure> {
+    let proof = ProofFile::load(file).map_err(Failure::unreadable)?;
+    let authority = authority(args, file, &proof)?;
     let moment = args.at.map_or_else(|| Moment::Now(present()), Moment::Stated);
     let accept = Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: args.allow_open };
-    let report = verify(&proof, &authority, moment, accept);
+    let question = Question { moment, nonce: args.nonce.as_ref(), accept };
+    let report = verify(&proof, &authority, question);
     let electorate = match (&authority, &proof.electorate) {
         (Authority::Manifest(electorate), _) => Some(&**electorate),
         (Authority::Open(_), electorate) => electorate.as_ref(),
     };
-    let text = text(&args.proof, &report, electorate, moment);
+    let text = text(file, &report, electorate, moment);
     args.format.print(&text, &report_json(&report, electorate, moment))?;
     Ok(of_verdict(report.verdict))
 }
 
 /// The manifest given; for an open cluster the trust file given, or the default one.
-fn authority(args: &Args, proof: &ProofFile) -> Result<Authority, Failure> {
+fn authority(args: &Args, file: &Path, proof: &ProofFile) -> Result<Authority, Failure> {
     if let Some(path) = &args.manifest {
         let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
         return Ok(Authority::Manifest(Box::new(manifest.electorate)));
     }
     if proof.electorate.is_none() {
-        let what = format!("{} is a proof of a cluster with a manifest", args.proof.display());
+        let what = format!("{} is a proof of a cluster with a manifest", file.display());
         return Err(Failure::new(USAGE, what, "add --manifest FILE with that cluster's manifest"));
     }
     let path = match &args.trust {
@@ -164,7 +194,18 @@ fn report_json(report: &Report, electorate: Option<&Electorate>, moment: Moment)
         "checked_at": time.to_string(),
         "checked_at_is_callers_word": stated,
         "checks": report.lines.iter().map(line_json).collect::<Vec<_>>(),
+        "lease": report.lease.as_ref().map(lease_json),
         "certificate": report.certificate.as_ref().map(|certificate| certificate_json(certificate, electorate)),
+    })
+}
+
+fn lease_json(lease: &VerifiedLeaseProof) -> Value {
+    json!({
+        "leader": lease.leader.to_string(),
+        "term": lease.term,
+        "generation": lease.generation,
+        "renewal": lease.seq,
+        "signed_at": lease.signed_at.to_string(),
     })
 }
 

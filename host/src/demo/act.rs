@@ -17,7 +17,7 @@ use super::show::{Show, millis};
 use crate::clock;
 use crate::proof_file::ProofFile;
 use crate::signals::Signals;
-use crate::verify::{Accept, Authority, Line, Moment, Status, Verdict, verify};
+use crate::verify::{Accept, Authority, Line, Moment, Question, Status, Verdict, verify};
 
 /// How long each thing that must happen may take: tens of times what it takes on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,7 +219,8 @@ impl Demo {
         let (from, proof) = served.await?;
         let authority = Authority::Manifest(Box::new(electorate.clone()));
         let accept = Accept { simulated: true, ..Accept::default() };
-        let report = verify(&proof, &authority, Moment::Now(clock::wall()), accept);
+        let report =
+            verify(&proof, &authority, Question { moment: Moment::Now(clock::wall()), nonce: None, accept });
         let valid = report.verdict == Verdict::Valid;
         let assurance = report.certificate.as_ref().map(|certificate| certificate.assurance());
         let checks: Vec<Check> = report.lines.iter().map(check).collect();

@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use nitro_elect_protocol::ids::Nonce;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -15,8 +16,13 @@ use super::events::watch;
 use super::guard::{Hosts, guard};
 use super::limits::BODY_MAX;
 use crate::clock;
-use crate::node::Handle;
+use crate::core::status::Status;
+use crate::evidence_file;
+use crate::node::{Handle, NoAnswer};
 use crate::proof_file::ProofFile;
+
+/// Nobody answered a nonce.
+const UNPROVEN: &str = "no leader answered the nonce in time: there is none, or this node does not reach it";
 
 /// What routes work from.
 #[derive(Clone, Debug)]
@@ -39,6 +45,8 @@ pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
     Router::new()
         .route("/v1/leader", get(leader))
         .route("/v1/certificate", get(certificate))
+        .route("/v1/proof", get(proof))
+        .route("/v1/evidence", get(evidence))
         .route("/v1/members", get(members))
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch))
@@ -61,12 +69,51 @@ async fn leader(State(node): State<Handle>) -> Json<Leader> {
 
 /// The proof of the newest certificate, as `verify --proof` takes it. An open cluster's carries its electorate.
 async fn certificate(State(node): State<Handle>) -> Result<Response, Fault> {
-    let status = node.status().await?;
+    let proof = ProofFile { lease: None, ..proof_of(node.status().await?)? };
+    Ok(as_json(proof.to_text()))
+}
+
+/// The proof of the lease: the newest one known, or with `?nonce=` one that answers it, for which the leader renews.
+async fn proof(State(node): State<Handle>, uri: Uri) -> Result<Response, Fault> {
+    let status = match uri.query().map(nonce_of).transpose()? {
+        None => node.status().await?,
+        Some(nonce) => node.prove(nonce).await.map_err(|why| match why {
+            NoAnswer::Late => Fault::new(StatusCode::SERVICE_UNAVAILABLE, UNPROVEN),
+            why => why.into(),
+        })?,
+    };
+    let proof = proof_of(status)?;
+    if proof.lease.is_none() {
+        return Err(Fault::new(StatusCode::NOT_FOUND, "this node knows of no lease"));
+    }
+    Ok(as_json(proof.to_text()))
+}
+
+/// The nonce of a query, which has nothing else.
+fn nonce_of(query: &str) -> Result<Nonce, Fault> {
+    let nonce = query.strip_prefix("nonce=").and_then(|text| Nonce::from_hex(text).ok());
+    nonce.ok_or_else(|| {
+        Fault::new(StatusCode::BAD_REQUEST, "ask with nonce= and 64 hexadecimal digits, or without")
+    })
+}
+
+/// Proof of voters that signed twice, as `verify --evidence` takes it.
+async fn evidence(State(node): State<Handle>) -> Result<Response, Fault> {
+    Ok(as_json(evidence_file::to_text(&node.status().await?.evidence)))
+}
+
+/// Everything that a node can show of its newest certificate.
+fn proof_of(status: Status) -> Result<ProofFile, Fault> {
     let none = || Fault::new(StatusCode::NOT_FOUND, "this node has no certificate yet");
     let bundle = status.bundle.ok_or_else(none)?;
     let electorate = status.electorate.is_open().then_some(status.electorate);
-    let proof = ProofFile { bundle, electorate };
-    Ok(([(CONTENT_TYPE, "application/json")], proof.to_text()).into_response())
+    let digest = bundle.certificate.digest();
+    let lease = status.lease_proof.map(|(proof, _)| proof).filter(|proof| proof.certificate == digest);
+    Ok(ProofFile { bundle, lease, electorate })
+}
+
+fn as_json(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn members(State(node): State<Handle>) -> Result<Json<Members>, Fault> {

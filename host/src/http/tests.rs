@@ -131,6 +131,19 @@ async fn before_the_first_election_nobody_leads() {
     let nobody = json!({ "leader": null, "term": 0, "lease_ms": 0, "self": false, "assurance": null });
     assert_eq!(get(node.address, "/v1/leader").await, (200, nobody));
     assert_eq!(get(node.address, "/v1/certificate").await.0, 404);
+    assert_eq!(get(node.address, "/v1/proof").await.0, 404);
+    let (code, evidence) = get(node.address, "/v1/evidence").await;
+    assert_eq!((code, &evidence["evidence"]), (200, &json!([])));
+}
+
+#[tokio::test]
+async fn a_nonce_that_is_none_is_refused_and_one_that_nobody_answers_is_told_so_in_time() {
+    let node = served(Some(fresh_status()), Bounds::default()).await;
+    for query in ["", "nonce", "nonce=", "nonce=12", "other=1"] {
+        assert_eq!(get(node.address, &format!("/v1/proof?{query}")).await.0, 400, "{query}");
+    }
+    let (code, answer) = get(node.address, &format!("/v1/proof?nonce={}", "ab".repeat(32))).await;
+    assert!(code == 503 && answer["error"].as_str().unwrap().contains("no leader answered"), "{answer}");
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 //! one list are done in order and whole before the next event, a record is synced before what follows it.
 
 use nitro_elect_protocol::evidence::Evidence;
-use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::ids::{NodeId, Nonce};
+use nitro_elect_protocol::limits::NONCES_MAX;
 use nitro_elect_protocol::peer::{PeerMessage, seal_envelope};
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::time::Boot;
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::core::durable::Record;
 use crate::core::event::{Action, CallFailure, Command, Event, HaltReason, Notice, Unanswered};
+use crate::core::status::Status;
 use crate::core::timing::Timing;
 use crate::storage::Storage;
 use crate::transport::links::Links;
@@ -60,6 +62,8 @@ pub struct Driver {
     pub shared: Arc<Shared>,
     pub leaving: Option<Leaving>,
     pub halted: Option<HaltReason>,
+    /// Who waits for a nonce to be answered.
+    pub proving: Vec<(Nonce, oneshot::Sender<Status>)>,
 }
 
 /// A node that was asked to end.
@@ -219,6 +223,9 @@ impl Driver {
                 leaving.done |= certificate.leader != self.me;
             }
         }
+        if let Notice::Proven(nonce) = notice {
+            self.proven(*nonce);
+        }
         let unknown = named(notice).into_iter().any(|node| !self.outlets.names().knows(&node));
         if unknown {
             self.outlets.names_mut().learn(&self.core.status(clock::now()));
@@ -244,8 +251,26 @@ impl Driver {
             Question::Status(asker) => {
                 let _asker_may_be_gone = asker.send(self.core.status(clock::now()));
             }
+            Question::Prove(nonce, asker) => self.prove(nonce, asker),
             Question::Command(command) => self.feed(Event::Command(command)),
             Question::Stop => self.stop(),
+        }
+    }
+
+    /// Has a nonce answered, and remembers who waits for that.
+    fn prove(&mut self, nonce: Nonce, asker: oneshot::Sender<Status>) {
+        self.proving.retain(|(_, asker)| !asker.is_closed());
+        if self.proving.len() < NONCES_MAX {
+            self.proving.push((nonce, asker));
+            self.feed(Event::Command(Command::Prove(nonce)));
+        }
+    }
+
+    /// A nonce was answered: whoever waits for it is told what the node knows now.
+    fn proven(&mut self, nonce: Nonce) {
+        let status = self.core.status(clock::now());
+        for (_, asker) in self.proving.extract_if(.., |(waiting, _)| *waiting == nonce) {
+            let _asker_may_be_gone = asker.send(status.clone());
         }
     }
 

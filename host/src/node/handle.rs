@@ -3,7 +3,7 @@
 //! Answers are the node's own at the moment of asking: nothing about leadership is remembered here. A node that is
 //! held up, by a disk for instance, gives no answer rather than an old one.
 
-use nitro_elect_protocol::ids::Term;
+use nitro_elect_protocol::ids::{Nonce, Term};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::counters::Counters;
 use super::leadership::{Held, Leadership};
-use super::limits::ANSWER_DEADLINE;
+use super::limits::{ANSWER_DEADLINE, PROOF_DEADLINE};
 use super::outlets::Happenings;
 use crate::core::event::Command;
 use crate::core::status::Status;
@@ -24,6 +24,8 @@ use crate::transport::links::Links;
 pub(crate) enum Question {
     /// What it knows and does.
     Status(oneshot::Sender<Status>),
+    /// To have a leader answer a nonce; what the node knows then.
+    Prove(Nonce, oneshot::Sender<Status>),
     /// To do something.
     Command(Command),
     /// To end, in order.
@@ -87,6 +89,20 @@ impl Handle {
         match timeout(ANSWER_DEADLINE, answered).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(_)) => Err(NoAnswer::Ended),
+            Err(_) => Err(NoAnswer::Late),
+        }
+    }
+
+    /// What the node knows once the newest lease proof answers this nonce.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Late`] also when no leader answered it in time.
+    pub async fn prove(&self, nonce: Nonce) -> Result<Status, NoAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Question::Prove(nonce, answer))?;
+        match timeout(PROOF_DEADLINE, answered).await {
+            Ok(Ok(status)) => Ok(status),
+            Ok(Err(_)) => Err(NoAnswer::Busy),
             Err(_) => Err(NoAnswer::Late),
         }
     }

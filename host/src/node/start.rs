@@ -108,6 +108,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         shared,
         leaving: None,
         halted: None,
+        proving: Vec::new(),
     };
     let inputs = Inputs { inbound, answered, questions, alive: still_alive };
     let (tell_end, ended) = oneshot::channel();

@@ -1,17 +1,58 @@
 //! The one encoding of a proof, and what is refused.
 
 use super::*;
+use nitro_elect_protocol::certificate::{Certificate, Reason};
 use nitro_elect_protocol::electorate::Voter;
-use nitro_elect_protocol::ids::{ClusterId, NodeId, Pcr};
+use nitro_elect_protocol::ids::{
+    ClusterId, ElectorateDigest, EnclaveId, Generation, NodeId, Pcr, Signature, Term,
+};
 use nitro_elect_protocol::limits::DOCUMENT_MAX;
 use nitro_elect_protocol::policy::{Policy, Rule};
+use nitro_elect_protocol::statement::Signed;
+use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::{PcrSet, Root, Trust};
 use std::time::Duration;
 
 fn proof() -> ProofFile {
     let certificate = SignedCertificate { bytes: vec![1; 100], signature: vec![2; 256] };
     let promises = (3..6).map(|byte| Signed::from_parts(vec![byte; 31], Signature([byte; 64]))).collect();
-    ProofFile { bundle: Bundle { certificate, document: vec![9; 50], promises }, electorate: None }
+    ProofFile {
+        bundle: Bundle { certificate, document: vec![9; 50], promises },
+        lease: None,
+        electorate: None,
+    }
+}
+
+/// A proof that also says who leads. Its certificate can be read, as its term is the lease's.
+fn lease_proof() -> ProofFile {
+    let certificate = SignedCertificate { bytes: codec::encode(&certificate()), signature: vec![2; 256] };
+    let promises = (3..6).map(|byte| Signed::from_parts(vec![byte; 31], Signature([byte; 64]))).collect();
+    let nonces = vec![Nonce([1; 32]), Nonce([2; 32])];
+    let lease = LeaseProof { term: Term(7), certificate: certificate.digest(), promises, nonces };
+    let bundle = Bundle { certificate, document: vec![9; 50], promises: Vec::new() };
+    ProofFile { bundle, lease: Some(lease), electorate: None }
+}
+
+fn certificate() -> Certificate {
+    let leader = NodeId([1; 32]);
+    Certificate {
+        version: 1,
+        cluster: ClusterId([1; 16]),
+        electorate: ElectorateDigest([2; 32]),
+        enclave: EnclaveId([3; 32]),
+        term: Term(7),
+        coordinator: leader,
+        coordinator_generation: Generation(1),
+        leader,
+        leader_generation: Generation(1),
+        active: vec![leader],
+        candidates: vec![leader],
+        signers: vec![leader],
+        skipped: Vec::new(),
+        reason: Reason::Policy(Rule::Priority),
+        previous: None,
+        not_after: Wall(1),
+    }
 }
 
 fn open_proof() -> ProofFile {
@@ -37,8 +78,8 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn a_proof_round_trips_with_and_without_an_open_electorate() {
-    for proof in [proof(), open_proof()] {
+fn a_proof_round_trips_with_and_without_a_lease_and_an_open_electorate() {
+    for proof in [proof(), lease_proof(), open_proof()] {
         assert_eq!(ProofFile::parse(&proof.to_text()).unwrap(), proof);
     }
 }
@@ -64,12 +105,12 @@ fn the_format_does_not_change_unnoticed() {
   ]
 }
 ";
-    assert_eq!(ProofFile { bundle, electorate: None }.to_text(), text);
+    assert_eq!(ProofFile { bundle, lease: None, electorate: None }.to_text(), text);
 }
 
 #[test]
 fn a_changed_byte_gives_another_proof_or_none_never_the_same() {
-    for proof in [proof(), open_proof()] {
+    for proof in [proof(), lease_proof(), open_proof()] {
         let text = proof.to_text().into_bytes();
         for bit in 0..text.len() * 8 {
             let mut changed = text.clone();
@@ -115,12 +156,12 @@ fn an_unknown_a_doubled_and_a_missing_field_are_refused() {
 #[test]
 fn what_is_no_base64_or_too_long_or_of_the_wrong_length_is_named() {
     let text = proof().to_text();
-    let document = STANDARD.encode(vec![9; 50]);
+    let document = encode(&[9; 50]);
     assert!(refusal(&text.replace(&document, "?")).contains("document is not base64"));
-    let long = STANDARD.encode(vec![9; DOCUMENT_MAX + 1]);
+    let long = encode(&[9; DOCUMENT_MAX + 1]);
     assert!(refusal(&text.replace(&document, &long)).contains("bundle.document"));
-    let short = STANDARD.encode([3; 63]);
-    assert!(refusal(&text.replace(&STANDARD.encode([3; 64]), &short)).contains("has 63 bytes"));
+    let short = encode(&[3; 63]);
+    assert!(refusal(&text.replace(&encode(&[3; 64]), &short)).contains("has 63 bytes"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! attestation; they are compared again by the verification itself, which alone makes a [`VerifiedCertificate`].
 
 mod document;
+mod evidence;
 mod report;
 mod step;
 
@@ -16,15 +17,19 @@ use nitro_elect_protocol::certificate::{Certificate, CertificateError, VerifiedC
 use nitro_elect_protocol::crypto::Ring;
 use nitro_elect_protocol::electorate::{Electorate, VERSION};
 use nitro_elect_protocol::hash;
+use nitro_elect_protocol::ids::Nonce;
+use nitro_elect_protocol::proof::VerifiedLeaseProof;
 use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::Trust;
 
 pub use document::{DocumentReport, examine_document};
+pub use evidence::{Acquittal, convict};
 pub use report::{Accept, Line, Report, Status, Verdict};
 pub use step::Step;
 
+use crate::core::timing::Timing;
 use crate::proof_file::ProofFile;
-use report::{Failure, Progress};
+use report::{Believed, Failure, Progress};
 
 /// What the caller brings, and believes.
 #[derive(Debug, Clone)]
@@ -62,25 +67,38 @@ impl Moment {
     }
 }
 
+/// What is asked of a proof beside that it is right.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// When dates are checked.
+    pub moment: Moment,
+    /// The caller's own nonce, which the lease must answer.
+    pub nonce: Option<&'a Nonce>,
+    /// What is accepted beside `attested`.
+    pub accept: Accept,
+}
+
 /// Verifies a proof and says what became of every check.
-pub fn verify(proof: &ProofFile, authority: &Authority, moment: Moment, accept: Accept) -> Report {
+pub fn verify(proof: &ProofFile, authority: &Authority, question: Question<'_>) -> Report {
     let mut progress = Progress::default();
-    let outcome = run(proof, authority, moment, &mut progress);
-    progress.finish(outcome, accept)
+    let outcome = run(proof, authority, question, &mut progress);
+    progress.finish(outcome, question.accept)
 }
 
 fn run(
     proof: &ProofFile,
     authority: &Authority,
-    moment: Moment,
+    question: Question<'_>,
     progress: &mut Progress,
-) -> Result<VerifiedCertificate, Failure> {
+) -> Result<Believed, Failure> {
+    let moment = question.moment;
     let certificate = check_structure(proof, progress)?;
     let electorate = check_membership(proof, &certificate, authority, progress)?;
     let (enclave, is_expired) = check_document(proof, &certificate, electorate, moment, progress)?;
-    let verified = check_certificate(proof, electorate, &enclave, is_expired)?;
-    note_certificate(proof, electorate, &verified, moment, progress);
-    Ok(verified)
+    let certificate = check_certificate(proof, electorate, &enclave, is_expired)?;
+    note_certificate(proof, electorate, &certificate, moment, progress);
+    let lease = check_lease(proof, electorate, &certificate, question.nonce, progress)?;
+    Ok(Believed { certificate, lease })
 }
 
 fn fail(step: Step, why: impl ToString) -> Failure {
@@ -249,4 +267,47 @@ fn note_certificate(
         Vouching::Live | Vouching::OwnDisk => format!("attested {}", moment.name()),
     };
     progress.pass(Step::Vouching, vouching);
+}
+
+/// Checks 10 and 11: who leads, beyond who was elected.
+fn check_lease(
+    proof: &ProofFile,
+    electorate: &Electorate,
+    certificate: &VerifiedCertificate,
+    nonce: Option<&Nonce>,
+    progress: &mut Progress,
+) -> Result<Option<VerifiedLeaseProof>, Failure> {
+    let Some(lease) = &proof.lease else {
+        if nonce.is_some() {
+            return Err(fail(
+                Step::Lease,
+                "the proof has no lease, so it answers no nonce: ask /v1/proof?nonce=",
+            ));
+        }
+        progress.note(Step::Lease, Status::NotAsked, "the proof says who was elected, not who leads");
+        progress.note(Step::Nonce, Status::NotAsked, "there is no lease to answer one");
+        return Ok(None);
+    };
+    let verified = lease.verify(&Ring, electorate, certificate).map_err(|error| fail(Step::Lease, error))?;
+    let until = verified.signed_at + electorate.lease();
+    let found = format!(
+        "{} voters in renewal {}; by their wall clocks until {until}, as advice",
+        lease.promises.len(),
+        verified.seq
+    );
+    progress.pass(Step::Lease, found);
+    match nonce {
+        None => {
+            progress.note(Step::Nonce, Status::NotAsked, "no nonce was given, so the lease may be long over")
+        }
+        Some(nonce) => {
+            verified.answers(nonce).map_err(|error| fail(Step::Nonce, error))?;
+            let usable = Timing { lease: electorate.lease() }.usable();
+            progress.pass(
+                Step::Nonce,
+                format!("the lease holds until {} ms after you drew it", usable.as_millis()),
+            );
+        }
+    }
+    Ok(Some(verified))
 }

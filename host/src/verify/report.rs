@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::VerifiedCertificate;
+use nitro_elect_protocol::proof::VerifiedLeaseProof;
 
 use super::step::Step;
 
@@ -53,6 +54,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// The certificate, unless the proof is invalid.
     pub certificate: Option<VerifiedCertificate>,
+    /// The lease, if the proof has one and is valid.
+    pub lease: Option<VerifiedLeaseProof>,
 }
 
 /// What the caller accepts beside `attested`. Neither a manifest nor a trust file can say this for him.
@@ -78,6 +81,13 @@ impl Accept {
     }
 }
 
+/// What a proof that passed every check says.
+#[derive(Debug)]
+pub(super) struct Believed {
+    pub(super) certificate: VerifiedCertificate,
+    pub(super) lease: Option<VerifiedLeaseProof>,
+}
+
 /// A check that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -101,9 +111,9 @@ impl Progress {
     }
 
     /// The report of a certificate that was verified, or of the check that stopped it.
-    pub(super) fn finish(mut self, outcome: Result<VerifiedCertificate, Failure>, accept: Accept) -> Report {
+    pub(super) fn finish(mut self, outcome: Result<Believed, Failure>, accept: Accept) -> Report {
         match outcome {
-            Ok(certificate) => {
+            Ok(Believed { certificate, lease }) => {
                 let assurance = certificate.assurance();
                 let enough = accept.is_enough(assurance);
                 let (status, verdict) = match enough {
@@ -112,11 +122,11 @@ impl Progress {
                 };
                 self.note(Step::Assurance, status, assurance.to_string());
                 self.lines.sort_by_key(|line| line.step);
-                Report { lines: self.lines, verdict, certificate: Some(certificate) }
+                Report { lines: self.lines, verdict, certificate: Some(certificate), lease }
             }
             Err(failure) => {
                 self.stop(failure);
-                Report { lines: self.lines, verdict: Verdict::Invalid, certificate: None }
+                Report { lines: self.lines, verdict: Verdict::Invalid, certificate: None, lease: None }
             }
         }
     }

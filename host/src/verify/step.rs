@@ -27,7 +27,11 @@ pub enum Step {
     Promises,
     /// 9: the enclave is known to have been good.
     Vouching,
-    /// 10: it is worth what was asked for.
+    /// 10: a quorum promised the leader its lease.
+    Lease,
+    /// 11: after the caller drew its nonce.
+    Nonce,
+    /// 12: it is worth what was asked for.
     Assurance,
 }
 
@@ -35,8 +39,16 @@ impl Step {
     /// Every check, in order.
     pub fn all() -> impl Iterator<Item = Step> {
         let before = [Step::Structure, Step::Cluster, Step::Electorate];
-        let after =
-            [Step::Signature, Step::Quorum, Step::Leader, Step::Promises, Step::Vouching, Step::Assurance];
+        let after = [
+            Step::Signature,
+            Step::Quorum,
+            Step::Leader,
+            Step::Promises,
+            Step::Vouching,
+            Step::Lease,
+            Step::Nonce,
+            Step::Assurance,
+        ];
         before.into_iter().chain(Check::ALL.map(Step::Attestation)).chain(after)
     }
 
@@ -52,6 +64,8 @@ impl Step {
             Step::Leader => "the leader took part, is a candidate, and was seen alive",
             Step::Promises => "every promise beside it is a voter's and names it",
             Step::Vouching => "the enclave is attested now, or enough voters vouch that it was",
+            Step::Lease => "a quorum of voters promised its leader the lease, in one renewal",
+            Step::Nonce => "your nonce is under the challenge that they signed",
             Step::Assurance => "it is worth what was asked for",
         }
     }
@@ -79,7 +93,7 @@ impl Step {
     }
 }
 
-/// Its number: `1`, `4.7`, `10`.
+/// Its number: `1`, `4.7`, `12`.
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = match self {
@@ -92,7 +106,9 @@ impl fmt::Display for Step {
             Step::Leader => 7,
             Step::Promises => 8,
             Step::Vouching => 9,
-            Step::Assurance => 10,
+            Step::Lease => 10,
+            Step::Nonce => 11,
+            Step::Assurance => 12,
         };
         write!(out, "{number}")
     }
@@ -106,8 +122,8 @@ mod tests {
     fn the_checks_are_numbered_in_their_order() {
         let steps: Vec<Step> = Step::all().collect();
         assert!(steps.is_sorted_by(|a, b| a < b));
-        assert_eq!((steps[0].to_string(), steps.len()), ("1".into(), 9 + Check::ALL.len()));
+        assert_eq!((steps[0].to_string(), steps.len()), ("1".into(), 11 + Check::ALL.len()));
         assert_eq!(steps[3].to_string(), "4.1");
-        assert_eq!(steps.last().map(Step::to_string), Some("10".into()));
+        assert_eq!(steps.last().map(Step::to_string), Some("12".into()));
     }
 }

@@ -50,6 +50,28 @@ async fn every_nodes_certificate_verifies_from_files_alone() {
 }
 
 #[tokio::test]
+async fn every_node_has_the_leader_answer_a_verifiers_nonce() {
+    let (cluster, led) = Cluster::led(4).await;
+    let (home, file, manifest) =
+        (cluster.operator.directory.path(), cluster.operator.path("lease"), cluster.manifest());
+    for (name, byte) in cluster.names().into_iter().zip(["a1", "b2", "c3", "d4"]) {
+        let nonce = byte.repeat(32);
+        let path = format!("/v1/proof?nonce={nonce}");
+        let proof = until("a lease under the nonce", async || cluster.answer(&name, &path).await).await;
+        std::fs::write(&file, proof).unwrap();
+        let verify = ["verify", "--proof", &file, "--manifest", &manifest, "--allow-simulated", "--nonce"];
+        let mine = run(home, &[&verify[..], &[&nonce]].concat());
+        let text = String::from_utf8(mine.stdout).unwrap();
+        assert!(mine.status.success(), "{text}");
+        assert!(text.contains(&format!("term {}", led.term)) && text.contains("after you drew it"), "{text}");
+        let other = "e5".repeat(32);
+        assert_eq!(run(home, &[&verify[..], &[&other]].concat()).status.code(), Some(1));
+    }
+    let evidence = cluster.answer(&led.leader, "/v1/evidence").await.unwrap();
+    assert!(evidence.contains("\"evidence\": []"), "nobody is accused: {evidence}");
+}
+
+#[tokio::test]
 async fn a_quorum_that_is_gone_leaves_no_leader_and_says_why() {
     let (mut cluster, led) = Cluster::led(4).await;
     let followers: Vec<String> = cluster.names().into_iter().filter(|name| *name != led.leader).collect();

@@ -245,7 +245,12 @@ impl Cluster {
 
     /// The proof that a node serves.
     pub async fn proof(&self, name: &str) -> Option<String> {
-        let answer = Client::new(self.admin(name), ANSWER).get("/v1/certificate").await.ok()?;
+        self.answer(name, "/v1/certificate").await
+    }
+
+    /// What a node answers to a path, if it does.
+    pub async fn answer(&self, name: &str, path: &str) -> Option<String> {
+        let answer = Client::new(self.admin(name), ANSWER).get(path).await.ok()?;
         (answer.code == 200).then(|| String::from_utf8(answer.body.to_vec()).unwrap())
     }
 

@@ -1,7 +1,10 @@
 //! `nitro-elect verify` as a script meets it: exit codes, JSON, and what stands where a person looks.
 
-use nitro_elect::trust_file;
 use nitro_elect::verify::Step;
+use nitro_elect::{evidence_file, trust_file};
+use nitro_elect_protocol::crypto::Signer;
+use nitro_elect_protocol::evidence::Evidence;
+use nitro_elect_protocol::ids::Nonce;
 use nitro_elect_protocol::time::Wall;
 use serde_json::Value;
 use std::fs;
@@ -9,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use crate::world::{SOON, World, shared};
+use crate::world::{SOON, World, shared, world};
 
 struct Files {
     dir: tempfile::TempDir,
@@ -61,7 +64,7 @@ fn a_valid_proof_is_exit_0_with_every_check_and_simulated_in_plain_sight() {
     assert_eq!(code(&output), 0, "{text}");
     assert!(text.contains("VALID, SIMULATED") && text.contains("node-1 was elected in term 7"), "{text}");
     assert!(text.contains("as you stated with --at, not now"), "{text}");
-    for number in ["1", "2", "3", "4.1", "4.19", "5", "10"] {
+    for number in ["1", "2", "3", "4.1", "4.19", "5", "12"] {
         assert!(
             text.lines().any(|line| line.trim_start().starts_with(&format!("{number}  OK"))),
             "{number}: {text}"
@@ -196,4 +199,43 @@ fn a_proof_can_come_through_a_pipe() {
     );
     let output = Command::new("sh").current_dir(files.path()).args(["-c", &script]).output().unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
+}
+
+#[test]
+fn a_lease_is_verified_with_the_callers_own_nonce() {
+    let files = files(shared(), 2);
+    let nonces = vec![Nonce([1; 32]), Nonce([2; 32])];
+    fs::write(files.path().join("proof.json"), shared().lease_proof(3, nonces).to_text()).unwrap();
+    let at = SOON.to_string();
+    let verify = |nonce: &str| files.verify(&with(&["--at", &at, "--allow-simulated", "--nonce", nonce]));
+    let mine = verify(&"02".repeat(32));
+    assert!(code(&mine) == 0 && stdout(&mine).contains("980 ms after you drew it"), "{}", stdout(&mine));
+    let other = verify(&"07".repeat(32));
+    assert!(code(&other) == 1 && stdout(&other).contains("11  FAILED"), "{}", stdout(&other));
+    assert_eq!(code(&verify("02")), 2);
+}
+
+#[test]
+fn evidence_names_the_voter_that_signed_twice_and_accuses_nobody_else() {
+    let files = files(shared(), 2);
+    let evidence = |pieces: &[Evidence], more: &[&str]| {
+        fs::write(files.path().join("evidence.json"), evidence_file::to_text(pieces)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nitro-elect"));
+        command.current_dir(files.path()).env_clear().args(["verify", "--evidence", "evidence.json"]);
+        command.args(MANIFEST).args(more).output().unwrap()
+    };
+    let proven = evidence(&[shared().equivocation(2)], &[]);
+    let name = shared().electorate.voter(&shared().voters[2].id()).unwrap().name.clone();
+    assert_eq!(code(&proven), 0, "{}", stderr(&proven));
+    for text in ["PROVEN", &name, "two views for term 7", "eligibility", "EQUIVOCATION"] {
+        assert!(stdout(&proven).contains(text), "{text}: {}", stdout(&proven));
+    }
+    let honest = shared().equivocation(1);
+    let same = Evidence { second: honest.first.clone(), ..honest };
+    let unproven = evidence(&[shared().equivocation(2), same], &["--json"]);
+    let value: Value = serde_json::from_str(&stdout(&unproven)).unwrap();
+    assert_eq!((code(&unproven), &value["proven"]), (1, &Value::from(1)));
+    assert_eq!(value["evidence"][1]["proven"], false);
+    assert_eq!(code(&evidence(&[], &[])), 1);
+    assert_eq!(code(&evidence(&[world().equivocation(2)], &[])), 0, "the same voters and cluster");
 }

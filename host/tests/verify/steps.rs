@@ -1,12 +1,12 @@
 //! Every check of a proof, by the number under which it fails.
 
 use nitro_elect::proof_file::ProofFile;
-use nitro_elect::verify::{Accept, Authority, Line, Moment, Report, Status, Step, Verdict, verify};
+use nitro_elect::verify::{Accept, Authority, Line, Moment, Question, Report, Status, Step, Verdict, verify};
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::attestation::Check;
 use nitro_elect_protocol::certificate::{Certificate, Vouching};
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
-use nitro_elect_protocol::ids::{ClusterId, EnclaveId, Generation, NodeId, Term};
+use nitro_elect_protocol::ids::{ClusterId, EnclaveId, Generation, NodeId, Nonce, Term};
 use nitro_elect_protocol::time::Wall;
 use std::time::Duration;
 
@@ -19,7 +19,15 @@ fn authority(world: &World) -> Authority {
 }
 
 fn check(world: &World, proof: &ProofFile, now: Wall) -> Report {
-    verify(proof, &authority(world), Moment::Now(now), SIMULATED)
+    verify(proof, &authority(world), asked(now, None))
+}
+
+fn question(moment: Moment, accept: Accept) -> Question<'static> {
+    Question { moment, nonce: None, accept }
+}
+
+fn asked(now: Wall, nonce: Option<&Nonce>) -> Question<'_> {
+    Question { moment: Moment::Now(now), nonce, accept: SIMULATED }
 }
 
 fn line(report: &Report, step: Step) -> &Line {
@@ -53,7 +61,7 @@ fn a_proof_that_is_checked_in_time_passes_every_check_live() {
     let report = check(shared(), &shared().proof(3), SOON);
     assert_eq!(report.verdict, Verdict::Valid, "{:#?}", report.lines);
     let unusual = report.lines.iter().filter(|line| line.status != Status::Passed).map(|line| line.step);
-    assert!(unusual.eq([Step::Attestation(Check::Nonce)]), "all but the nonce of nobody passed");
+    assert!(unusual.eq([Step::Attestation(Check::Nonce), Step::Lease, Step::Nonce]), "what nobody asked for");
     assert!(report.lines.iter().map(|line| line.step).eq(Step::all()));
     assert!(line(&report, Step::Attestation(Check::Root)).found.contains("SIMULATED"));
     assert!(line(&report, Step::Vouching).found.contains("attested now"));
@@ -101,11 +109,11 @@ fn a_document_past_its_max_age_is_expired_though_its_leaf_is_not() {
 #[test]
 fn a_stated_time_is_taken_at_its_word_and_named_as_such() {
     let proof = shared().proof(0);
-    let report = verify(&proof, &authority(shared()), Moment::Stated(SOON), SIMULATED);
+    let report = verify(&proof, &authority(shared()), question(Moment::Stated(SOON), SIMULATED));
     assert_eq!(report.verdict, Verdict::Valid);
     assert!(line(&report, Step::Vouching).found.contains("as the caller states"));
     let early = Moment::Stated(Wall(MADE.0 - 61_000));
-    let report = verify(&proof, &authority(shared()), early, SIMULATED);
+    let report = verify(&proof, &authority(shared()), question(early, SIMULATED));
     assert_eq!(report.verdict, Verdict::Invalid);
 }
 
@@ -117,7 +125,7 @@ fn less_assurance_than_asked_for_is_said_and_nothing_else_lowers_the_demand() {
         (Accept { debug: true, simulated: false, open: true }, Verdict::LessAssurance),
         (SIMULATED, Verdict::Valid),
     ] {
-        let report = verify(&proof, &authority(shared()), Moment::Now(SOON), accept);
+        let report = verify(&proof, &authority(shared()), question(Moment::Now(SOON), accept));
         assert_eq!(report.verdict, verdict);
         let passed = line(&report, Step::Assurance).status == Status::Passed;
         assert_eq!(passed, verdict == Verdict::Valid);
@@ -256,7 +264,7 @@ fn an_open_clusters_proof_brings_its_electorate_and_is_worth_open() {
         (SIMULATED, Verdict::LessAssurance),
         (Accept::default(), Verdict::LessAssurance),
     ] {
-        let report = verify(&world.proof(0), &authority, Moment::Now(SOON), accept);
+        let report = verify(&world.proof(0), &authority, question(Moment::Now(SOON), accept));
         assert_eq!(report.verdict, verdict, "{:#?}", report.lines);
         assert_eq!(report.certificate.unwrap().assurance(), Assurance::Open);
     }
@@ -266,7 +274,7 @@ fn an_open_clusters_proof_brings_its_electorate_and_is_worth_open() {
 fn an_open_clusters_proof_names_no_enclaves_of_its_own() {
     let (world, other) = (World::opened(), World::opened());
     let authority = Authority::Open(Box::new(other.electorate.trust.clone()));
-    let report = verify(&world.proof(0), &authority, Moment::Now(SOON), SIMULATED);
+    let report = verify(&world.proof(0), &authority, question(Moment::Now(SOON), SIMULATED));
     assert_eq!((report.verdict, line(&report, Step::Electorate).status), (Verdict::Invalid, Status::Failed));
 }
 
@@ -275,7 +283,7 @@ fn a_manifest_and_an_open_proof_do_not_go_together() {
     let open = World::opened();
     fails(shared(), &open.proof(0), SOON, Step::Cluster, "an open cluster's");
     let authority = Authority::Open(Box::new(shared().electorate.trust.clone()));
-    let report = verify(&shared().proof(0), &authority, Moment::Now(SOON), SIMULATED);
+    let report = verify(&shared().proof(0), &authority, question(Moment::Now(SOON), SIMULATED));
     assert_eq!(line(&report, Step::Cluster).status, Status::Failed);
 }
 
@@ -293,4 +301,48 @@ fn a_flipped_bit_anywhere_in_the_file_is_noticed() {
     for (stop, byte) in (0..text.len()).step_by(11).enumerate() {
         assert!(noticed(byte, stop % 8), "byte {byte}, bit {}", stop % 8);
     }
+}
+
+/// My nonce, and two of others.
+fn nonces() -> Vec<Nonce> {
+    vec![Nonce([1; 32]), Nonce([2; 32]), Nonce([3; 32])]
+}
+
+#[test]
+fn a_lease_that_answers_my_nonce_passes_every_check_and_says_how_long_it_holds() {
+    let proof = shared().lease_proof(3, nonces());
+    let report = verify(&proof, &authority(shared()), asked(SOON, Some(&Nonce([2; 32]))));
+    assert_eq!(report.verdict, Verdict::Valid, "{:#?}", report.lines);
+    assert!(line(&report, Step::Lease).found.contains("3 voters in renewal 9"));
+    assert!(line(&report, Step::Nonce).found.contains("980 ms after you drew it"));
+    let lease = report.lease.unwrap();
+    assert_eq!((lease.leader, lease.term), (shared().voters[0].id(), Term(7)));
+}
+
+#[test]
+fn a_lease_that_is_short_of_voters_or_of_my_nonce_fails_there() {
+    let table = [
+        (shared().lease_proof(2, nonces()), Step::Lease, "fewer than the quorum"),
+        (shared().lease_proof(3, vec![Nonce([1; 32])]), Step::Nonce, "not under the challenge"),
+        (shared().proof(3), Step::Lease, "answers no nonce"),
+    ];
+    for (proof, step, why) in table {
+        let report = verify(&proof, &authority(shared()), asked(SOON, Some(&Nonce([2; 32]))));
+        let failed = line(&report, step);
+        assert_eq!(
+            (failed.status, report.verdict),
+            (Status::Failed, Verdict::Invalid),
+            "{:#?}",
+            report.lines
+        );
+        assert!(failed.found.contains(why), "{}", failed.found);
+    }
+}
+
+#[test]
+fn a_lease_under_other_nonces_than_its_voters_signed_is_refused() {
+    let mut proof = shared().lease_proof(3, nonces());
+    proof.lease.as_mut().unwrap().nonces.pop();
+    let report = verify(&proof, &authority(shared()), asked(SOON, None));
+    assert_eq!((line(&report, Step::Lease).status, report.verdict), (Status::Failed, Verdict::Invalid));
 }

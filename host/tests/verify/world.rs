@@ -10,13 +10,15 @@ use nitro_elect_protocol::certificate::{Certificate, DOMAIN, Reason, SignedCerti
 use nitro_elect_protocol::codec;
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
 use nitro_elect_protocol::electorate::{Electorate, VERSION, Voter};
-use nitro_elect_protocol::ids::{Challenge, ClusterId, Generation, NodeId, Term};
+use nitro_elect_protocol::evidence::Evidence;
+use nitro_elect_protocol::ids::{Challenge, ClusterId, Generation, NodeId, Nonce, Term};
 use nitro_elect_protocol::policy::{Policy, Rule};
 use nitro_elect_protocol::promise::Promise;
-use nitro_elect_protocol::proof::Bundle;
+use nitro_elect_protocol::proof::{Bundle, LeaseProof};
 use nitro_elect_protocol::statement::{Signed, Verified, signing_input};
 use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::Trust;
+use nitro_elect_protocol::view::View;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -146,7 +148,46 @@ impl World {
         let promises = (0..promises).map(|voter| self.promise(voter, &certificate)).collect();
         let bundle = Bundle { certificate, document: self.document(), promises };
         let is_open = self.electorate.is_open();
-        ProofFile { bundle, electorate: is_open.then(|| self.electorate.clone()) }
+        ProofFile { bundle, lease: None, electorate: is_open.then(|| self.electorate.clone()) }
+    }
+
+    /// The proof of its own certificate, and of the lease that the first few voters promised under these nonces.
+    pub fn lease_proof(&self, voters: usize, nonces: Vec<Nonce>) -> ProofFile {
+        let mut proof = self.proof(0);
+        let certificate = &proof.bundle.certificate;
+        let promise = |voter: usize| {
+            let promise = self.promise(voter, certificate).peek().unwrap();
+            Verified::sign(
+                Promise { seq: 9, challenge: Challenge::of(&nonces), ..promise },
+                &self.voters[voter],
+            )
+        };
+        let promises = (0..voters).map(|voter| promise(voter).into_signed()).collect();
+        let (term, digest) = (self.certificate().term, certificate.digest());
+        proof.lease = Some(LeaseProof { term, certificate: digest, promises, nonces });
+        proof
+    }
+
+    /// Two views that one voter signed for one term.
+    pub fn equivocation(&self, voter: usize) -> Evidence {
+        let id = self.voters[voter].id();
+        let view = |eligible| View {
+            cluster: self.electorate.cluster,
+            electorate: self.electorate.digest(),
+            enclave: self.keys.enclave(),
+            term: Term(7),
+            coordinator: id,
+            coordinator_generation: Generation(1),
+            voter: id,
+            voter_generation: Generation(1),
+            active: vec![id],
+            eligible,
+            preferred: None,
+            accepted: None,
+            signed_at: MADE,
+        };
+        let sign = |view: View| Verified::sign(view, &self.voters[voter]).into_signed();
+        Evidence::new(sign(view(true)), sign(view(false)))
     }
 
     /// The proof of its own certificate with a document made at some time.
