@@ -36,6 +36,10 @@ pub const STRANGERS_PER_IP_MAX: usize = 48;
 pub const PEER_SILENCE: Duration = Duration::from_secs(5);
 /// Sent bytes unacknowledged for this long end a connection: its peer is behind a black hole.
 pub const PEER_UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// How often the other side of an idle TCP connection is asked whether it is still there.
+pub const ABSENT_PROBE: Duration = Duration::from_secs(5);
+/// How long it may leave that, or bytes it was sent, unanswered: its machine is gone, or behind a black hole.
+pub const ABSENT_AFTER: Duration = Duration::from_secs(15);
 /// Frames waiting to be sent to one peer: seconds of gossip, beyond which it is stale anyway.
 pub const SEND_QUEUE_FRAMES: usize = 1024;
 /// Bytes waiting to be sent to one peer: two of the largest frames.
@@ -83,14 +87,23 @@ pub const PROXY_PLAIN_IDLE: Duration = Duration::from_secs(60);
 pub const PROXY_LARGE_REQUEST: usize = UNAUTHENTICATED_MESSAGE_MAX;
 /// Large requests held at once for all clients of a plain port; of each admitted key, one is.
 pub const PROXY_LARGE_REQUESTS_MAX: usize = 16;
-/// Requests of a proxy at its enclave at once; the enclave serves eight times as many connections.
+/// Requests of a proxy at its enclave at once; the enclave serves several proxies.
 pub const PROXY_TURNS: usize = 8;
+/// Requests for a document at the enclave at once, besides those: its security module serves one at a time, and
+/// elections must not wait for it.
+pub const PROXY_DOCUMENT_TURNS: usize = 4;
 /// Requests that wait for a turn at the enclave: every voter's, several times.
 pub const PROXY_WAITING_MAX: usize = 4 * VOTERS_MAX;
 /// How long a request waits for its turn before the answer is that the enclave is busy.
 pub const PROXY_TURN_DEADLINE: Duration = Duration::from_secs(2);
 /// How often a proxy asks its enclave how it does.
 pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long an enclave may take to say so: a cluster whose enclave takes longer cannot use it for elections anyway.
+pub const PROXY_HEALTH_DEADLINE: Duration = Duration::from_secs(2);
+/// Connections at a proxy over what its bounds add up to: those that lost their seat and have not ended yet.
+pub const PROXY_SPARE_CONNECTIONS: usize = 64;
+/// Descriptors of a process besides its connections: standard streams, the runtime's own, files, the admin address.
+pub const PROCESS_DESCRIPTORS: usize = 128;
 /// How often a proxy fetches the attestation document anew; the enclave renews it every 10 minutes.
 pub const PROXY_DOCUMENT_INTERVAL: Duration = Duration::from_secs(60);
 /// The wait before a proxy tries an enclave again that is away.
@@ -125,7 +138,8 @@ pub const PROOF_FILE_MAX: usize = 1 << 20;
 pub const OPEN_ELECTORATE_MAX: usize = 32 << 10;
 
 const _: () = {
-    assert!(PROXY_TURNS < ENCLAVE_CONNECTIONS_MAX);
+    assert!(PROXY_TURNS + PROXY_DOCUMENT_TURNS < ENCLAVE_CONNECTIONS_MAX);
+    assert!(ABSENT_PROBE.as_secs() < ABSENT_AFTER.as_secs());
     assert!(PROXY_STRANGERS_PER_ORIGIN_MAX < PROXY_STRANGERS_MAX);
     assert!(SEND_QUEUE_BYTES >= MESSAGE_MAX && PEER_INBOX_BYTES >= MESSAGE_MAX);
     assert!(INBOX_BYTES >= PEER_INBOX_BYTES);

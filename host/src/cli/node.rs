@@ -193,7 +193,7 @@ async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {
 fn admin(args: &Args, config: &NodeConfig) -> Admin {
     match &args.admin {
         Some(address) => Admin::At { address: address.clone(), danger_open: args.danger_open },
-        None => Admin::Beside { node_port: config.reach.bind.port() },
+        None => Admin::Beside { port: config.reach.bind.port() },
     }
 }
 

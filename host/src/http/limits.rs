@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Connections served at once: a handful of scrapers, probes and people; one more is closed at once.
+/// Connections served at once: a handful of scrapers, probes and people; one more pushes out another.
 pub const CONNECTIONS_MAX: usize = 64;
 /// Watchers served at once, so that they never take all connections.
 pub const WATCHERS_MAX: usize = 32;
@@ -22,8 +22,6 @@ pub const WATCH_BEAT: Duration = Duration::from_secs(10);
 pub const WATCH_QUEUE: usize = 16;
 /// How long one event may wait for its watcher's connection to take it.
 pub const WATCH_STALL: Duration = Duration::from_secs(10);
-/// The pause after a failed `accept`: out of descriptors, closing some takes a moment.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Largest answer that a client of this program reads, in bytes: a proof of 128 voters and room.
 pub const ANSWER_MAX: usize = 1 << 20;

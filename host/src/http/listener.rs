@@ -1,39 +1,38 @@
-//! The admin listener: bounded connections, each with deadlines.
+//! The admin listener of any process: bounded connections, each with deadlines.
 //!
-//! A flood takes the places of other clients, never the node's time: answers are made by the node between its own
-//! events, a bounded number of them at once.
+//! A flood takes places, never the process's time. Nor does it keep a probe out: with all places taken, a newcomer
+//! pushes out one of those who sit, by chance ([`Seats`]), so that connections held open for nothing are worth
+//! nothing. A watcher that is pushed out takes up where it was.
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::guard::Hosts;
-use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, EXCHANGE_DEADLINE, FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX, WATCHERS_MAX,
-};
+use super::limits::{CONNECTIONS_MAX, EXCHANGE_DEADLINE, FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX, WATCHERS_MAX};
 use super::routes::router;
 use crate::help::Help;
 use crate::node::Handle;
 use crate::transport::connect::{ConnectError, resolve};
 use crate::transport::endpoint::HostPort;
+use crate::transport::listen::pause_after;
+use crate::transport::seats::Seats;
 use crate::transport::socket;
 
-/// How far the default admin port is from a node's own.
+/// How far the default admin port is from the port that a process serves.
 pub const PORT_OFFSET: u16 = 10_000;
 
 /// Where the admin address is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admin {
-    /// On loopback, [`PORT_OFFSET`] above the node's port, or at any free port if that is taken.
+    /// On loopback, [`PORT_OFFSET`] above the port that is served, or at any free port if that is taken.
     Beside {
-        /// The node's port.
-        node_port: u16,
+        /// The port that is served; 0 where it is no TCP port.
+        port: u16,
     },
     /// Where the operator said.
     At {
@@ -82,8 +81,9 @@ impl Help for BindError {
 /// Listens at the admin address.
 pub async fn bind(admin: &Admin) -> Result<TcpListener, BindError> {
     match admin {
-        Admin::Beside { node_port } => {
-            let beside = node_port.checked_add(PORT_OFFSET);
+        Admin::Beside { port: 0 } => listen(loopback(0)).await,
+        Admin::Beside { port } => {
+            let beside = port.checked_add(PORT_OFFSET);
             match listen(loopback(beside.unwrap_or(0))).await {
                 Err(BindError::InUse(_)) => listen(loopback(0)).await,
                 bound => bound,
@@ -127,34 +127,42 @@ impl Default for Bounds {
     }
 }
 
-/// Serves the admin address until the returned future is dropped.
+/// Serves a node's admin address until the returned future is dropped.
 pub async fn serve(listener: TcpListener, hosts: Hosts, node: Handle, bounds: Bounds) {
-    let router = router(node, hosts, bounds.watchers);
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    serve_routes(listener, router(node, hosts, bounds.watchers), &bounds).await;
+}
+
+/// Serves these routes until the returned future is dropped.
+pub async fn serve_routes(listener: TcpListener, routes: axum::Router, bounds: &Bounds) {
+    let seats = Seats::new(bounds.connections, bounds.connections);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection at the admin address");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                if let Some(pause) = pause_after(&error) {
+                    tracing::warn!(%error, "cannot accept a connection at the admin address");
+                    tokio::time::sleep(pause).await;
+                }
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::debug!("all {} admin connections are taken", bounds.connections);
-            continue;
-        };
-        let router = router.clone();
+        let (mut seat, pushed_out) = seats.take(());
+        if pushed_out {
+            tracing::debug!("all {} admin connections were taken: one had to go", bounds.connections);
+        }
+        let (routes, head_deadline) = (routes.clone(), bounds.head_deadline);
         connections.spawn(async move {
-            serve_connection(stream, router, bounds.head_deadline).await;
-            drop(place);
+            tokio::select! {
+                () = serve_connection(stream, routes, head_deadline) => (),
+                () = seat.lost() => (),
+            }
         });
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: axum::Router, head_deadline: Duration) {
+async fn serve_connection(stream: TcpStream, routes: axum::Router, head_deadline: Duration) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_deadline);
     http.max_buf_size(HEAD_MAX).max_headers(FIELDS_MAX);
@@ -163,7 +171,7 @@ async fn serve_connection(stream: TcpStream, router: axum::Router, head_deadline
         tracing::debug!(%error, "an admin connection was gone at once");
         return;
     }
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     if let Err(error) = connection.await {
         tracing::debug!(%error, "an admin connection ended");
     }

@@ -1,4 +1,4 @@
-//! The admin address of a node: what it knows and does, as JSON over HTTP.
+//! The admin address of a node or a proxy: what it knows and does, over HTTP.
 //!
 //! Every answer about leadership is the node's own at the moment of the request; while the node cannot answer, no
 //! leader is named. Whatever connects is bounded ([`listener`]) and must mean this address ([`guard`]), so that a
@@ -12,7 +12,7 @@ pub mod limits;
 pub mod listener;
 pub mod routes;
 
-pub use listener::{Admin, BindError, Bounds, bind, serve};
+pub use listener::{Admin, BindError, Bounds, bind, serve, serve_routes};
 
 #[cfg(test)]
 mod tests;

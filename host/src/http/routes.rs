@@ -42,7 +42,7 @@ impl FromRef<Served> for Handle {
 /// All routes, behind the guard.
 pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
     let served = Served { node, watchers: Arc::new(Semaphore::new(watchers)) };
-    Router::new()
+    let routes = Router::new()
         .route("/v1/leader", get(leader))
         .route("/v1/certificate", get(certificate))
         .route("/v1/proof", get(proof))
@@ -52,11 +52,17 @@ pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
         .route("/v1/watch", get(watch))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .fallback(no_such_route)
+        .with_state(served);
+    guarded(routes, hosts, "/v1/status")
+}
+
+/// Routes of any process, behind the guard; whoever asks for something else is told what there is.
+pub fn guarded(routes: Router, hosts: Hosts, there_is: &'static str) -> Router {
+    routes
+        .fallback(move |uri: Uri| no_such_route(uri, there_is))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(hosts, guard))
-        .with_state(served)
 }
 
 /// Always answered: a node that is held up vouches for nobody.
@@ -137,9 +143,9 @@ async fn readyz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, F
     }
 }
 
-async fn no_such_route(uri: Uri) -> Fault {
+async fn no_such_route(uri: Uri, there_is: &'static str) -> Fault {
     let path: String = uri.path().chars().take(80).collect();
-    Fault::new(StatusCode::NOT_FOUND, format!("there is no {path}; see /v1/status"))
+    Fault::new(StatusCode::NOT_FOUND, format!("there is no {path}; see {there_is}"))
 }
 
 async fn other_method() -> Fault {

@@ -4,6 +4,7 @@
 //! bounded: beyond the bound a dial waits, and fails by its own deadline.
 
 use super::endpoint::{CID_ANY, Endpoint, HostPort};
+use super::socket;
 use super::stream::Stream;
 use super::tls::{ExpectedKey, Service, TlsClient, TlsError, TlsIdentity};
 use crate::limits::{HYBRID_ANSWER_MAX, LOOKUPS_MAX};
@@ -146,8 +147,8 @@ pub async fn connect_tcp(
         let share = left / u32::try_from(found.len() - tried).unwrap_or(u32::MAX);
         match tokio::time::timeout(share, TcpStream::connect(ip)).await {
             Ok(Ok(stream)) => {
-                let nodelay = stream.set_nodelay(true);
-                nodelay.map_err(|cause| ConnectError::from_io(address, cause))?;
+                let prepared = socket::notice_absence(&stream);
+                prepared.map_err(|cause| ConnectError::from_io(address, cause))?;
                 return Ok((stream, *ip));
             }
             Ok(Err(cause)) => last = ConnectError::from_io(address, cause),

@@ -5,11 +5,14 @@
 
 use super::connect::{ConnectError, resolve};
 use super::endpoint::{Endpoint, HostPort};
+use super::socket;
 use super::stream::{Origin, Stream};
+use crate::limits::ACCEPT_PAUSE;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_vsock::{VsockAddr, VsockListener};
 
@@ -112,7 +115,7 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                socket::notice_absence(&stream).map_err(|_| io::ErrorKind::ConnectionAborted)?;
                 Ok((Box::new(stream), Origin::Ip(address)))
             }
             Socket::Vsock(listener) => {
@@ -122,6 +125,28 @@ impl Listener {
             Socket::Unix { listener, .. } => Ok((Box::new(listener.accept().await?.0), Origin::Unix)),
         }
     }
+}
+
+/// How long to wait after a failed `accept`. Not at all when it was one connection that failed (accept(2) reports
+/// what happened to it): whoever resets connections would else hold up all others.
+pub fn pause_after(error: &io::Error) -> Option<Duration> {
+    const OF_ONE_CONNECTION: [i32; 9] = [
+        libc::ENETDOWN,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::ENONET,
+        libc::EHOSTUNREACH,
+        libc::EOPNOTSUPP,
+        libc::ENETUNREACH,
+        libc::EPERM, // a firewall's rule
+    ];
+    let by_kind = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    );
+    let by_number = error.raw_os_error().is_some_and(|number| OF_ONE_CONNECTION.contains(&number));
+    (!by_kind && !by_number).then_some(ACCEPT_PAUSE)
 }
 
 fn bind_failed(place: &impl ToString, cause: io::Error) -> BindError {
@@ -185,7 +210,6 @@ impl Drop for SocketFile {
 mod tests {
     use super::*;
     use crate::transport::connect::connect;
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const LATE: Duration = Duration::from_secs(30);
@@ -282,5 +306,15 @@ mod tests {
     #[tokio::test]
     async fn a_monitors_socket_is_for_connecting_only() {
         assert!(matches!(bind("unix:///tmp/vm?port=5005").await, Err(BindError::ConnectOnly { .. })));
+    }
+
+    #[test]
+    fn only_a_want_of_resources_holds_up_the_next_connection() {
+        for number in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EINVAL] {
+            assert_eq!(pause_after(&io::Error::from_raw_os_error(number)), Some(ACCEPT_PAUSE));
+        }
+        for number in [libc::ECONNABORTED, libc::ECONNRESET, libc::EINTR, libc::EPROTO, libc::EPERM] {
+            assert_eq!(pause_after(&io::Error::from_raw_os_error(number)), None, "{number}");
+        }
     }
 }

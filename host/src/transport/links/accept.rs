@@ -5,8 +5,8 @@ use super::event::RefusedReason;
 use super::greeting::{GREETING_MAX, Greeting};
 use super::shared::{NewLink, Shared};
 use super::table::Direction;
-use crate::limits::ACCEPT_PAUSE;
 use crate::transport::frame::write_frame;
+use crate::transport::listen::pause_after;
 use crate::transport::seats::{Seat, neighbourhood};
 use crate::transport::socket;
 use crate::transport::stream::Stream;
@@ -24,11 +24,12 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, address)) => take_in(&shared, &server, stream, address),
             Err(error) => {
+                let Some(pause) = pause_after(&error) else { continue };
                 shared.counters.accept_failed.up();
                 if shared.may_log() {
                     tracing::warn!(%error, "cannot accept a connection");
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
         }
     }
