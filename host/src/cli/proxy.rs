@@ -2,11 +2,15 @@
 
 use std::process::ExitCode;
 
+use crate::descriptors;
 use crate::help::Help;
+use crate::http::guard::Hosts;
+use crate::http::{self, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
-use crate::proxy::{AdmittedElectorate, ProxyArgs, ProxyConfig, ProxyError, run_proxy};
+use crate::proxy::{AdmittedElectorate, Proxy, ProxyArgs, ProxyConfig, ProxyError};
 use crate::signals::{NoProcess, Signals};
+use crate::transport::endpoint::Endpoint;
 use crate::transport::listen::BindError;
 
 use super::Failure;
@@ -42,16 +46,57 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = args.proxy.clone().into_config(admitted.collect::<Result<_, Failure>>()?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(&args.proxy, config));
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: ProxyConfig) -> Result<ExitCode, Failure> {
+async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failure> {
     let mut signals = Signals::take().map_err(NoProcess)?;
+    let admin = http::bind(&args.admin()).await?;
+    let admin_address = admin.local_addr().map_err(NoProcess)?;
+    allow_descriptors(config.descriptors_max());
+    let (enclave, voters) = (config.enclave.clone(), config.electorates.len());
+    let proxy = Proxy::start(config).await?;
+    introduce(&proxy, &enclave, voters);
+    tracing::info!("listening at {} for nodes, at http://{admin_address} for probes", proxy.endpoint());
+    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
+    let routes = proxy.routes(hosts);
+    let probes = tokio::spawn(async move { http::serve_routes(admin, routes, &Bounds::default()).await });
+    signals.next().await;
+    tracing::info!("stopping; once more ends at once");
     tokio::select! {
-        served = run_proxy(config) => served?,
-        _ = signals.next() => tracing::info!("stopped"),
+        () = proxy.shutdown() => (),
+        signal = signals.next() => return Ok(ExitCode::from(signal.exit_code())),
     }
+    probes.abort();
+    tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what kind of proxy begins.
+fn introduce(proxy: &Proxy, enclave: &Endpoint, manifests: usize) {
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!("nitro-elect {version}: proxy before the enclave at {enclave}");
+    match (manifests, proxy.endpoint()) {
+        (0, _) => tracing::warn!(
+            "no --manifest: whoever reaches {} may use the enclave, and fill its memory",
+            proxy.endpoint()
+        ),
+        (_, Endpoint::Tls(_)) => {
+            tracing::info!("serves the voters of {manifests} manifest(s), by their keys")
+        }
+        (_, _) => tracing::info!("serves {manifests} manifest(s) to whoever reaches it"),
+    }
+}
+
+fn allow_descriptors(needed: usize) {
+    match descriptors::allow(needed as u64) {
+        Ok(allowed) if allowed < needed as u64 => tracing::warn!(
+            "this process may open {allowed} files, and could come to need {needed}: raise its limit (ulimit -n, or \
+             LimitNOFILE= of systemd)"
+        ),
+        Ok(_) => (),
+        Err(error) => tracing::warn!(%error, "how many files this process may open is not known"),
+    }
 }

@@ -6,6 +6,7 @@ counters!(
     /// What the proxy did, and every reason for which it did not.
     Counters {
         connections: "Connections accepted.",
+        connections_closed: "Connections that ended.",
         pushed_out: "Connections ended to make room for newer ones of strangers.",
         replaced: "Connections ended since their key opened more than it may have.",
         handshakes_failed: "Connections that did not authenticate.",

@@ -20,7 +20,10 @@ pub mod served;
 pub mod turns;
 
 mod accept;
+mod admin;
+mod metrics;
 mod session;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -30,10 +33,11 @@ pub use counts::Counters;
 pub use served::{AdmittedElectorate, Client};
 pub use upstream::EnclaveState;
 
+use crate::http::guard::Hosts;
 use crate::limits;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::listen::{BindError, Exposure, Listener};
-use accept::Shared;
+use shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -92,6 +96,8 @@ pub struct ProxyBounds {
     pub frame_deadline: Duration,
     /// Requests at the enclave at once.
     pub turns: usize,
+    /// Requests for an attestation document at the enclave at once, besides those.
+    pub document_turns: usize,
     /// Requests that wait for their turn.
     pub waiting: usize,
     /// How long a request waits for its turn.
@@ -100,10 +106,20 @@ pub struct ProxyBounds {
     pub answer_deadline: Duration,
     /// How often the enclave is asked how it does.
     pub health_interval: Duration,
+    /// How long that answer may take.
+    pub health_deadline: Duration,
     /// How often its attestation document is fetched anew.
     pub document_interval: Duration,
     /// The wait before an enclave that went away is tried again.
     pub retry: Duration,
+}
+
+impl ProxyConfig {
+    /// The most descriptors that it can come to need: clients, the enclave, and the process itself.
+    pub fn descriptors_max(&self) -> usize {
+        let upstream = self.bounds.turns + self.bounds.document_turns + 1;
+        shared::connections_max(self) + upstream + limits::PROCESS_DESCRIPTORS
+    }
 }
 
 impl Default for ProxyBounds {
@@ -117,21 +133,25 @@ impl Default for ProxyBounds {
             plain_idle: limits::PROXY_PLAIN_IDLE,
             frame_deadline: limits::FRAME_DEADLINE,
             turns: limits::PROXY_TURNS,
+            document_turns: limits::PROXY_DOCUMENT_TURNS,
             waiting: limits::PROXY_WAITING_MAX,
             turn_deadline: limits::PROXY_TURN_DEADLINE,
             answer_deadline: limits::ENCLAVE_ANSWER_DEADLINE,
             health_interval: limits::PROXY_HEALTH_INTERVAL,
+            health_deadline: limits::PROXY_HEALTH_DEADLINE,
             document_interval: limits::PROXY_DOCUMENT_INTERVAL,
             retry: limits::PROXY_RETRY,
         }
     }
 }
 
-/// A running proxy. Dropping it ends it and every connection.
+/// A running proxy. Dropping it ends it and every connection; a question that is at the enclave has its turn until
+/// it is answered.
 pub struct Proxy {
     shared: Arc<Shared>,
     endpoint: Endpoint,
-    tasks: JoinSet<()>,
+    accepting: JoinSet<()>,
+    _watching: JoinSet<()>,
 }
 
 impl Proxy {
@@ -146,10 +166,10 @@ impl Proxy {
         let listener = Listener::bind(&config.listen, config.exposure).await?;
         let endpoint = listener.endpoint().clone();
         let shared = Arc::new(Shared::new(&config));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(upstream::watch_over(shared.clone()));
-        tasks.spawn(accept::accept(shared.clone(), listener));
-        Ok(Proxy { shared, endpoint, tasks })
+        let (mut accepting, mut watching) = (JoinSet::new(), JoinSet::new());
+        watching.spawn(upstream::watch_over(shared.clone()));
+        accepting.spawn(accept::accept(shared.clone(), listener));
+        Ok(Proxy { shared, endpoint, accepting, _watching: watching })
     }
 
     /// Where it listens, with the port the system chose.
@@ -172,17 +192,20 @@ impl Proxy {
         &self.shared.counters
     }
 
-    /// Serves until it is dropped.
-    pub async fn serve(mut self) {
-        while self.tasks.join_next().await.is_some() {}
+    /// What it answers at its admin address: `/healthz`, `/readyz`, `/metrics`.
+    pub fn routes(&self, hosts: Hosts) -> axum::Router {
+        admin::routes(self.shared.clone(), hosts)
     }
-}
 
-/// Starts a proxy and serves until it is dropped.
-pub async fn run_proxy(config: ProxyConfig) -> Result<(), ProxyError> {
-    let enclave = config.enclave.clone();
-    let proxy = Proxy::start(config).await?;
-    tracing::info!(listen = %proxy.endpoint(), %enclave, "proxy serves");
-    proxy.serve().await;
-    Ok(())
+    /// Takes in nobody and no further request, and returns when those taken in have their answers; no later than the
+    /// longest that an answer may take.
+    pub async fn shutdown(mut self) {
+        self.shared.closing.send_replace(true);
+        let bounds = &self.shared.bounds;
+        let longest = bounds.turn_deadline + bounds.answer_deadline + bounds.frame_deadline;
+        let answered = async { while self.accepting.join_next().await.is_some() {} };
+        if tokio::time::timeout(longest, answered).await.is_err() {
+            tracing::warn!("stopped with requests that were not answered within {longest:?}");
+        }
+    }
 }

@@ -58,6 +58,8 @@ pub enum Verdict {
     Elect,
     /// Answer with the document at hand, if there is one.
     Document,
+    /// Ask the enclave for a document over a nonce. Asking again is harmless.
+    FreshDocument,
     /// Answer with this refusal.
     Refuse(EnclaveRefusal),
 }
@@ -85,6 +87,11 @@ impl Served {
         self.voters.iter().flat_map(|voters| voters.values().flatten())
     }
 
+    /// How many keys there are, each counted once.
+    pub fn keys_number(&self) -> usize {
+        self.keys().collect::<BTreeSet<_>>().len()
+    }
+
     /// What to do with a request of this client.
     pub fn judge(&self, client: &Client, untrusted_frame: &[u8]) -> Verdict {
         let request = match open_envelope::<Request>(untrusted_frame) {
@@ -96,7 +103,8 @@ impl Served {
         };
         match request {
             Request::Attest { nonce: None } => Verdict::Document,
-            Request::Attest { nonce: Some(_) } | Request::Health => Verdict::Ask,
+            Request::Attest { nonce: Some(_) } => Verdict::FreshDocument,
+            Request::Health => Verdict::Ask,
             Request::Latest { electorate } => self.if_served(client, electorate, Verdict::Ask),
             Request::Elect(elect) => self.if_served(client, elect.electorate.digest(), Verdict::Elect),
         }

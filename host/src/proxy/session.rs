@@ -1,9 +1,12 @@
 //! One client connection: a request, its answer, the next request.
 
-use super::accept::Shared;
 use super::served::{Client, Verdict};
+use super::shared::Shared;
+use super::turns::Turns;
+use super::upstream::Again;
 use crate::limits::{FAREWELL_DEADLINE, PROXY_LARGE_REQUEST};
 use crate::transport::frame::{Deadlines, FrameError, FrameReader, write_frame};
+use crate::transport::seats::Seat;
 use crate::transport::stream::Stream;
 use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Response};
 use nitro_elect_protocol::ids::NodeId;
@@ -12,14 +15,14 @@ use nitro_elect_protocol::peer::seal_envelope;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 /// See the module.
-pub struct Session<'a> {
-    shared: &'a Shared,
+pub struct Session {
+    shared: Arc<Shared>,
     client: Client,
     reader: FrameReader<Stream>,
-    large: Arc<Semaphore>,
 }
 
 /// A request, with the place it takes if it is large.
@@ -28,9 +31,9 @@ struct Asked {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl<'a> Session<'a> {
-    pub fn new(shared: &'a Shared, client: Client, stream: Stream) -> Self {
-        Session { shared, client, reader: FrameReader::new(stream), large: shared.large(&client) }
+impl Session {
+    pub fn new(shared: Arc<Shared>, client: Client, stream: Stream) -> Self {
+        Session { shared, client, reader: FrameReader::new(stream) }
     }
 
     /// Serves a node that proved its key, on one of the few connections that the key may have.
@@ -42,7 +45,8 @@ impl<'a> Session<'a> {
         let idle = self.shared.bounds.idle;
         let serve = async {
             while let Some(asked) = self.next(idle).await {
-                if !self.answer(asked).await {
+                let Some(answer) = self.find_answer(asked).await else { break };
+                if !self.write(&answer).await {
                     break;
                 }
             }
@@ -53,20 +57,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Serves somebody on a plain port, who has a seat only while nothing is asked: whoever pauses may lose it.
-    pub async fn serve_plain(mut self) {
+    /// Serves somebody on a plain port, who has a seat while it is up to the client to go on, with a request or with
+    /// reading its answer: whoever pauses may lose it.
+    pub async fn serve_plain(mut self, mut seat: Seat<Client>) {
+        let idle = self.shared.bounds.plain_idle;
         loop {
-            let (mut seat, pushed_out) = self.shared.strangers.take(self.client);
-            if pushed_out {
-                self.shared.counters.pushed_out.up();
-            }
             let asked = tokio::select! {
-                asked = self.next(self.shared.bounds.plain_idle) => asked,
+                asked = self.next(idle) => asked,
                 () = seat.lost() => return,
             };
-            drop(seat);
             let Some(asked) = asked else { return };
-            if !self.answer(asked).await {
+            drop(seat);
+            let Some(answer) = self.find_answer(asked).await else { return };
+            seat = self.shared.seat(self.client);
+            let written = tokio::select! {
+                written = self.write(&answer) => written,
+                () = seat.lost() => return,
+            };
+            if !written {
                 return;
             }
         }
@@ -74,7 +82,12 @@ impl<'a> Session<'a> {
 
     /// The next request, or nothing when the connection is to end.
     async fn next(&mut self, idle: Duration) -> Option<Asked> {
-        let error = match self.read(idle).await {
+        let mut closing = self.shared.closing.subscribe();
+        let read = tokio::select! {
+            read = self.read(idle) => read,
+            _ = closing.wait_for(|closing| *closing) => return None,
+        };
+        let error = match read {
             Ok(asked) => return Some(asked),
             Err(error) => error,
         };
@@ -93,29 +106,52 @@ impl<'a> Session<'a> {
         None
     }
 
-    /// Reads a request; a large one only once there is a place for it.
+    /// Reads a request; a large one under the bounds that large ones have.
     async fn read(&mut self, idle: Duration) -> Result<Asked, FrameError> {
         let deadlines = Deadlines { idle, frame: self.shared.bounds.frame_deadline };
         match self.reader.read(PROXY_LARGE_REQUEST, deadlines).await {
-            Err(FrameError::TooLong { len, .. }) if len <= MESSAGE_MAX => {
-                let waiting = tokio::time::timeout(deadlines.frame, self.large.clone().acquire_owned());
-                let late = |_| FrameError::Deadline { waited: deadlines.frame };
-                let place = waiting.await.map_err(late)?.ok();
-                let frame = self.reader.read(MESSAGE_MAX, deadlines).await?;
-                Ok(Asked { frame, _place: place })
-            }
+            Err(FrameError::TooLong { len, .. }) if len <= MESSAGE_MAX => match self.client {
+                Client::Node(key) => self.read_large_of_key(&key, deadlines).await,
+                Client::Ip(_) | Client::Vsock(_) | Client::Local => self.read_large(deadlines).await,
+            },
             Err(FrameError::TooLong { len, .. }) => Err(FrameError::TooLong { len, max: MESSAGE_MAX }),
             other => other.map(|frame| Asked { frame, _place: None }),
         }
     }
 
-    /// Answers a request; false when the connection is to end.
-    async fn answer(&mut self, asked: Asked) -> bool {
-        self.shared.counters.requests.up();
-        let Some(answer) = self.find_answer(&asked.frame).await else { return false };
-        drop(asked);
+    /// The large request of a key, of which one is held at a time: it is read once there is a place for it.
+    async fn read_large_of_key(&mut self, key: &NodeId, deadlines: Deadlines) -> Result<Asked, FrameError> {
+        let waiting = tokio::time::timeout(deadlines.frame, self.shared.large_of(key).acquire_owned());
+        let late = |_| FrameError::Deadline { waited: deadlines.frame };
+        let place = waiting.await.map_err(late)?.ok();
+        let frame = self.reader.read(MESSAGE_MAX, deadlines).await?;
+        Ok(Asked { frame, _place: place })
+    }
+
+    /// The large request of somebody on a plain port: one who is slow to send it makes room for the next who comes,
+    /// so that nobody can hold all places with the beginnings of requests.
+    async fn read_large(&mut self, deadlines: Deadlines) -> Result<Asked, FrameError> {
+        let (mut seat, pushed_out) = self.shared.large_readers.take(self.client);
+        if pushed_out {
+            self.shared.counters.pushed_out.up();
+        }
+        let places = self.shared.large_of_all.clone();
+        let read = async {
+            let frame = self.reader.read(MESSAGE_MAX, deadlines).await?;
+            let place = tokio::time::timeout(deadlines.frame, places.acquire_owned()).await;
+            let late = |_| FrameError::Deadline { waited: deadlines.frame };
+            Ok(Asked { frame, _place: place.map_err(late)?.ok() })
+        };
+        tokio::select! {
+            asked = read => asked,
+            () = seat.lost() => Err(FrameError::Closed),
+        }
+    }
+
+    /// Writes an answer; false when the connection is to end.
+    async fn write(&mut self, answer: &[u8]) -> bool {
         let deadline = self.shared.bounds.frame_deadline;
-        let written = write_frame(self.reader.stream_mut(), &answer, MESSAGE_MAX, deadline).await;
+        let written = write_frame(self.reader.stream_mut(), answer, MESSAGE_MAX, deadline).await;
         if let Err(FrameError::Deadline { .. }) = written {
             self.shared.counters.stalled.up();
         }
@@ -123,44 +159,66 @@ impl<'a> Session<'a> {
     }
 
     /// The answer, or nothing when whatever could be said might be wrong.
-    async fn find_answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        match self.shared.served.judge(&self.client, frame) {
+    async fn find_answer(&self, asked: Asked) -> Option<Vec<u8>> {
+        self.shared.counters.requests.up();
+        let shared = &self.shared;
+        match shared.served.judge(&self.client, &asked.frame) {
             Verdict::Refuse(refusal) => Some(self.refuse(refusal)),
-            Verdict::Document => match self.shared.upstream.document() {
+            Verdict::Document => match shared.upstream.document() {
                 Some(document) => {
-                    self.shared.counters.from_cache.up();
+                    shared.counters.from_cache.up();
                     Some(document.to_vec())
                 }
-                None => self.forward(frame, false).await,
+                None => self.forward(asked, &shared.document_turns, Again::Harmless).await,
             },
-            Verdict::Ask => self.forward(frame, false).await,
-            Verdict::Elect => self.forward(frame, true).await,
+            Verdict::FreshDocument => self.forward(asked, &shared.document_turns, Again::Harmless).await,
+            Verdict::Ask => self.forward(asked, &shared.turns, Again::Harmless).await,
+            Verdict::Elect => self.forward(asked, &shared.turns, Again::Never).await,
         }
     }
 
     /// Asks the enclave, in turn. An election that may have been certified is not answered for it.
-    async fn forward(&self, frame: &[u8], is_election: bool) -> Option<Vec<u8>> {
+    ///
+    /// The question is a task of its own, which keeps the turn until the enclave has answered or is given up: were it
+    /// dropped with its client's connection, a client that comes and goes could have far more questions at the
+    /// enclave than there are turns.
+    async fn forward(&self, asked: Asked, turns: &Arc<Turns>, again: Again) -> Option<Vec<u8>> {
         if self.shared.upstream.is_down() {
             return Some(self.refuse(EnclaveRefusal::Unreachable));
         }
-        let bounds = &self.shared.bounds;
-        let turn = tokio::time::timeout(bounds.turn_deadline, self.shared.turns.take(self.client)).await;
-        let Ok(Ok(_turn)) = turn else { return Some(self.refuse(EnclaveRefusal::Busy)) };
-        match self.shared.upstream.call(frame, bounds.answer_deadline).await {
-            Ok(answer) => {
+        let came = Instant::now();
+        let turn = tokio::time::timeout(self.shared.bounds.turn_deadline, turns.take(self.client)).await;
+        let Ok(Ok(turn)) = turn else { return Some(self.refuse(EnclaveRefusal::Busy)) };
+        self.shared.times.turn.observe(came.elapsed());
+        let shared = self.shared.clone();
+        let question = tokio::spawn(async move {
+            let _until_answered = turn;
+            shared.upstream.call(&asked.frame, again, shared.bounds.answer_deadline).await
+        });
+        match question.await {
+            Ok(Ok(answer)) => {
+                self.shared.times.answer.observe(came.elapsed());
                 self.shared.counters.forwarded.up();
                 Some(answer)
             }
-            Err(error) if is_election && error.may_have_run() => {
-                self.shared.counters.answers_lost.up();
+            Ok(Err(error)) => {
                 self.shared.log_refusal(&self.client, &error);
-                None
+                self.excuse(again, error.may_have_run())
             }
-            Err(error) => {
-                self.shared.log_refusal(&self.client, &error);
-                Some(self.refuse(EnclaveRefusal::Unreachable))
+            Err(died) => {
+                self.shared.log_refusal(&self.client, &died);
+                self.excuse(again, true)
             }
         }
+    }
+
+    /// What to say when the enclave did not answer: nothing if it may have acted.
+    fn excuse(&self, again: Again, may_have_run: bool) -> Option<Vec<u8>> {
+        if again == Again::Never && may_have_run {
+            self.shared.counters.answers_lost.up();
+            return None;
+        }
+        Some(self.refuse(EnclaveRefusal::Unreachable))
     }
 
     fn refuse(&self, refusal: EnclaveRefusal) -> Vec<u8> {

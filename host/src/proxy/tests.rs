@@ -1,6 +1,8 @@
 //! A proxy between real sockets: nodes before it, a scripted enclave on a Unix socket behind it.
 
 mod abuse;
+mod admin;
+mod crowd;
 mod enclave;
 mod forwarding;
 

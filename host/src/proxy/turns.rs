@@ -3,13 +3,16 @@
 //! So many requests are at the enclave at once. The others wait in a line of their own per client, and each turn
 //! that ends goes to the next client in the round, not to the next request: a client with many requests waits for
 //! its own, and another one for at most one of each.
+//!
+//! Places to wait are bounded. When all are taken, a client with less than the most gets one at the cost of whoever
+//! joined the longest line last: no number of requests of one client keeps another's from waiting.
 
 use super::served::Client;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Too many requests wait.
+/// Too many requests wait, most of them this client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
@@ -17,6 +20,7 @@ pub struct TooMany;
 #[derive(Debug)]
 pub struct Turns {
     lines: Mutex<Lines>,
+    at_once: usize,
     max_waiting: usize,
 }
 
@@ -38,7 +42,7 @@ impl Turns {
     /// So many turns at once, and so many requests that wait.
     pub fn new(at_once: usize, max_waiting: usize) -> Arc<Self> {
         let lines = Lines { free: at_once, waiting: HashMap::new(), round: VecDeque::new() };
-        Arc::new(Turns { lines: Mutex::new(lines), max_waiting })
+        Arc::new(Turns { lines: Mutex::new(lines), at_once, max_waiting })
     }
 
     /// Waits for a turn. A wait that is dropped leaves the line.
@@ -50,12 +54,24 @@ impl Turns {
                 return Ok(Turn { turns: Some(self.clone()) });
             }
             lines.forget_those_who_left();
-            if lines.waiting.values().map(VecDeque::len).sum::<usize>() >= self.max_waiting {
-                return Err(TooMany);
+            if lines.number() >= self.max_waiting {
+                lines.shorten_for(client)?;
             }
             lines.join(client)
         };
         granted.await.map_err(|_| TooMany)
+    }
+
+    /// Requests that wait now.
+    pub fn waiting(&self) -> usize {
+        let mut lines = self.lines();
+        lines.forget_those_who_left();
+        lines.number()
+    }
+
+    /// Turns under way, of so many at once.
+    pub fn under_way(&self) -> usize {
+        self.at_once - self.lines().free
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -72,6 +88,21 @@ impl Lines {
         }
         line.push_back(grant);
         granted
+    }
+
+    fn number(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    /// Ends the newest wait of the longest line, if this client's is at least two shorter: it would be longer itself.
+    fn shorten_for(&mut self, client: Client) -> Result<(), TooMany> {
+        let own = self.waiting.get(&client).map_or(0, VecDeque::len);
+        let longest = self.waiting.values_mut().max_by_key(|line| line.len()).ok_or(TooMany)?;
+        if longest.len() < own + 2 {
+            return Err(TooMany);
+        }
+        longest.pop_back();
+        Ok(())
     }
 
     /// The first request of the client whose round it is.
@@ -170,6 +201,35 @@ mod tests {
         assert_eq!(turns.take(client(3)).await.err(), Some(TooMany));
         drop(left);
         let _joins = wait(&turns, 3);
+    }
+
+    #[tokio::test]
+    async fn when_all_places_are_taken_the_longest_line_gives_way() {
+        let turns = Turns::new(1, 4);
+        let first = turns.take(client(1)).await.unwrap();
+        let mut greedy: Vec<_> = (0..4).map(|_| wait(&turns, 1)).collect();
+        let mut modest = wait(&turns, 2);
+        assert_eq!(poll(&mut greedy[3]).unwrap().err(), Some(TooMany), "the one that joined last");
+        assert_eq!(turns.take(client(1)).await.err(), Some(TooMany));
+        assert_eq!((turns.waiting(), turns.under_way()), (4, 1));
+        drop(first);
+        let turn = poll(&mut greedy[0]).unwrap().unwrap();
+        drop(turn);
+        assert!(poll(&mut modest).unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn as_many_clients_as_places_wait_for_one_turn_each() {
+        let turns = Turns::new(1, 3);
+        let _first = turns.take(client(1)).await.unwrap();
+        let _greedy: Vec<_> = (0..3).map(|_| wait(&turns, 1)).collect();
+        let mut modest: Vec<_> = (2..4).map(|number| wait(&turns, number)).collect();
+        assert_eq!(
+            turns.take(client(4)).await.err(),
+            Some(TooMany),
+            "three lines of one: all places are taken"
+        );
+        assert!(modest.iter_mut().all(|waiting| poll(waiting).is_none()));
     }
 
     #[tokio::test]

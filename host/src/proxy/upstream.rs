@@ -4,7 +4,7 @@
 //! it holds as long as it lives: when it ends, the enclave may have restarted under new keys, so the document is
 //! forgotten at once and clients are told that the enclave is away until the next connection has its health.
 
-use super::accept::Shared;
+use super::shared::Shared;
 use super::{ProxyBounds, ProxyConfig};
 use crate::enclave_client::{EnclaveCallError, EnclaveClient, EnclaveConnection};
 use crate::transport::endpoint::Endpoint;
@@ -30,6 +30,15 @@ pub enum EnclaveState {
     },
 }
 
+/// Whether a request may reach the enclave twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It changes nothing.
+    Harmless,
+    /// It may certify a term: what became of the first one must be found out otherwise.
+    Never,
+}
+
 #[derive(Debug, Clone)]
 struct Seen {
     state: EnclaveState,
@@ -46,7 +55,8 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn new(config: &ProxyConfig) -> Self {
-        let client = EnclaveClient::with_connections(config.enclave.clone(), None, config.bounds.turns);
+        let connections = config.bounds.turns + config.bounds.document_turns;
+        let client = EnclaveClient::with_connections(config.enclave.clone(), None, connections);
         let seen = watch::Sender::new(Seen { state: EnclaveState::Unknown, document: None });
         Upstream { endpoint: config.enclave.clone(), client, seen }
     }
@@ -71,9 +81,22 @@ impl Upstream {
         self.seen.borrow().document.clone()
     }
 
-    /// Asks the enclave itself.
-    pub async fn call(&self, request: &[u8], deadline: Duration) -> Result<Vec<u8>, EnclaveCallError> {
-        self.client.call(request, deadline).await
+    /// Asks the enclave itself. An enclave that restarted between two requests may take one of them to its grave: a
+    /// harmless one is asked again.
+    pub async fn call(
+        &self,
+        request: &[u8],
+        again: Again,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, EnclaveCallError> {
+        let ends = Instant::now() + deadline;
+        let first = self.client.call(request, deadline).await;
+        match &first {
+            Err(error) if error.may_have_run() && again == Again::Harmless && Instant::now() < ends => {
+                self.client.call(request, ends.saturating_duration_since(Instant::now())).await
+            }
+            _ => first,
+        }
     }
 
     /// Watches over one connection until it ends; returns why.
@@ -110,7 +133,7 @@ impl Upstream {
         connection: &mut EnclaveConnection,
         bounds: &ProxyBounds,
     ) -> Result<Option<Health>, EnclaveCallError> {
-        let answer = self.ask(connection, &Request::Health, bounds).await?;
+        let answer = self.ask(connection, &Request::Health, bounds.health_deadline).await?;
         Ok(match self.read(&answer)? {
             Response::Health(health) => Some(health),
             _ => None,
@@ -123,7 +146,8 @@ impl Upstream {
         connection: &mut EnclaveConnection,
         bounds: &ProxyBounds,
     ) -> Result<Option<Arc<[u8]>>, EnclaveCallError> {
-        let answer = self.ask(connection, &Request::Attest { nonce: None }, bounds).await?;
+        let request = Request::Attest { nonce: None };
+        let answer = self.ask(connection, &request, bounds.answer_deadline).await?;
         let is_document = matches!(self.read(&answer)?, Response::Attestation { .. });
         Ok(is_document.then(|| answer.into()))
     }
@@ -132,11 +156,11 @@ impl Upstream {
         &self,
         connection: &mut EnclaveConnection,
         request: &impl Serialize,
-        bounds: &ProxyBounds,
+        deadline: Duration,
     ) -> Result<Vec<u8>, EnclaveCallError> {
         let lost = |cause| EnclaveCallError::NoAnswer { endpoint: self.endpoint.clone(), cause };
-        connection.send(&seal_envelope(request), bounds.answer_deadline).await.map_err(lost)?;
-        connection.receive(bounds.answer_deadline).await.map_err(lost)
+        connection.send(&seal_envelope(request), deadline).await.map_err(lost)?;
+        connection.receive(deadline).await.map_err(lost)
     }
 
     fn read(&self, answer: &[u8]) -> Result<Response, EnclaveCallError> {
@@ -146,6 +170,9 @@ impl Upstream {
 
     /// Takes note of an enclave that answers; one too busy to say how it does keeps the state it had.
     fn see(&self, health: Option<Health>, document: Option<Arc<[u8]>>) {
+        if let Some(health) = health.as_ref().filter(|_| !matches!(self.state(), EnclaveState::Up(_))) {
+            tracing::info!(enclave = %health.enclave, version = health.service_version, "the enclave answers");
+        }
         self.seen.send_modify(|seen| {
             if let Some(health) = health {
                 seen.state = EnclaveState::Up(health);
@@ -170,7 +197,7 @@ pub async fn watch_over(shared: Arc<Shared>) {
         let error = shared.upstream.attend(bounds).await;
         if shared.upstream.lose(error.to_string()) {
             shared.counters.enclave_lost.up();
-            tracing::warn!(%error, "the enclave is away");
+            tracing::warn!(%error, "the enclave is away: it is tried again every {:?}", bounds.retry);
         }
         tokio::time::sleep(bounds.retry.saturating_sub(began.elapsed())).await;
     }

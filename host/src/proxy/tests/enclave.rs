@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 const LATE: Duration = Duration::from_secs(30);
+/// Permits that no test uses up.
+const OPEN: usize = Semaphore::MAX_PERMITS;
 
 /// What happened at the enclave, and what holds its answers back.
 pub struct Script {
@@ -21,6 +23,8 @@ pub struct Script {
     pub asked: Mutex<Vec<Request>>,
     /// One permit is used up by each answer to an election.
     pub elections: Semaphore,
+    /// One permit is used up by each document over a nonce.
+    documents: Semaphore,
     /// Which boot this is: in its id and its document.
     boot: u8,
 }
@@ -35,18 +39,23 @@ pub struct Enclave {
 impl Enclave {
     /// The first boot, which answers everything.
     pub async fn start() -> Self {
-        Self::boot(Arc::new(tempfile::tempdir().unwrap()), 1, Semaphore::MAX_PERMITS).await
+        Self::boot(Arc::new(tempfile::tempdir().unwrap()), 1, OPEN, OPEN).await
     }
 
     /// The first boot; elections wait for permits.
     pub async fn holding_elections() -> Self {
-        Self::boot(Arc::new(tempfile::tempdir().unwrap()), 1, 0).await
+        Self::boot(Arc::new(tempfile::tempdir().unwrap()), 1, 0, OPEN).await
     }
 
-    async fn boot(directory: Arc<tempfile::TempDir>, boot: u8, elections: usize) -> Self {
-        let elections = Semaphore::new(elections);
-        let script = Arc::new(Script { asked: Mutex::default(), elections, boot });
-        let endpoint = Endpoint::Unix(directory.path().join("enclave.sock"));
+    /// The first boot; documents over a nonce never come.
+    pub async fn holding_documents() -> Self {
+        Self::boot(Arc::new(tempfile::tempdir().unwrap()), 1, OPEN, 0).await
+    }
+
+    async fn boot(directory: Arc<tempfile::TempDir>, boot: u8, elections: usize, documents: usize) -> Self {
+        let (elections, documents) = (Semaphore::new(elections), Semaphore::new(documents));
+        let script = Arc::new(Script { asked: Mutex::default(), elections, documents, boot });
+        let endpoint = endpoint_in(&directory);
         let listener = Listener::bind(&endpoint, Exposure::LoopbackOnly).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, script.clone()));
@@ -54,7 +63,7 @@ impl Enclave {
     }
 
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint::Unix(self.directory.path().join("enclave.sock"))
+        endpoint_in(&self.directory)
     }
 
     /// Ends; what is returned can start the next boot at the same place.
@@ -80,10 +89,18 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    pub fn endpoint(&self) -> Endpoint {
+        endpoint_in(&self.directory)
+    }
+
     /// The next boot, with other keys.
     pub async fn start(self) -> Enclave {
-        Enclave::boot(self.directory, self.boot + 1, Semaphore::MAX_PERMITS).await
+        Enclave::boot(self.directory, self.boot + 1, OPEN, OPEN).await
     }
+}
+
+fn endpoint_in(directory: &tempfile::TempDir) -> Endpoint {
+    Endpoint::Unix(directory.path().join("enclave.sock"))
 }
 
 async fn serve(listener: Listener, script: Arc<Script>) {
@@ -115,7 +132,10 @@ async fn answer(script: &Script, request: Request) -> Response {
             Response::Health(Health { enclave: EnclaveId([boot; 32]), service_version: "test".into() })
         }
         Request::Attest { nonce: None } => Response::Attestation { document: vec![boot; 100] },
-        Request::Attest { nonce: Some(nonce) } => Response::Attestation { document: nonce.into_vec() },
+        Request::Attest { nonce: Some(nonce) } => {
+            script.documents.acquire().await.unwrap().forget();
+            Response::Attestation { document: nonce.into_vec() }
+        }
         Request::Latest { .. } => Response::Refused(EnclaveRefusal::NothingCertified),
         Request::Elect(_) => {
             script.elections.acquire().await.unwrap().forget();
