@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
-DEBIAN_PACKAGES := gcc git libc6-dev
+DEBIAN_PACKAGES := gcc git libc6-dev prometheus
 CARGO_DENY := 0.20.2
 
 help: ## list the targets

@@ -56,9 +56,8 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failur
     let admin = http::bind(&args.admin()).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     allow_descriptors(config.descriptors_max());
-    let (enclave, voters) = (config.enclave.clone(), config.electorates.len());
+    introduce(&config);
     let proxy = Proxy::start(config).await?;
-    introduce(&proxy, &enclave, voters);
     tracing::info!("listening at {} for nodes, at http://{admin_address} for probes", proxy.endpoint());
     let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
     let routes = proxy.routes(hosts);
@@ -75,18 +74,19 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failur
 }
 
 /// Says what kind of proxy begins.
-fn introduce(proxy: &Proxy, enclave: &Endpoint, manifests: usize) {
+fn introduce(config: &ProxyConfig) {
     let version = env!("CARGO_PKG_VERSION");
-    tracing::info!("nitro-elect {version}: proxy before the enclave at {enclave}");
-    match (manifests, proxy.endpoint()) {
-        (0, _) => tracing::warn!(
-            "no --manifest: whoever reaches {} may use the enclave, and fill its memory",
-            proxy.endpoint()
-        ),
-        (_, Endpoint::Tls(_)) => {
-            tracing::info!("serves the voters of {manifests} manifest(s), by their keys")
+    tracing::info!("nitro-elect {version}: proxy before the enclave at {}", config.enclave);
+    match (config.electorates.len(), &config.listen) {
+        (0, listen) => {
+            tracing::warn!(
+                "no --manifest: whoever reaches {listen} may use the enclave, and fill its memory"
+            );
         }
-        (_, _) => tracing::info!("serves {manifests} manifest(s) to whoever reaches it"),
+        (number, Endpoint::Tls(_)) => {
+            tracing::info!("admits the voters of {number} manifest(s), by their keys");
+        }
+        (number, _) => tracing::info!("serves the clusters of {number} manifest(s) to whoever reaches it"),
     }
 }
 

@@ -6,15 +6,9 @@ use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::transport::listen::Exposure;
 use std::path::PathBuf;
 
-/// Forward nodes' requests to an enclave.
-///
-/// The proxy runs on the machine that the enclave belongs to, since only that one reaches it. It is trusted with
-/// nothing: it can read no view and forge no certificate.
-#[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = "\
+const AFTER_HELP: &str = "\
 Examples:
-  The enclave with context id 16 for the voters of a manifest:
-    nitro-elect proxy --listen tls://0.0.0.0:5443 --enclave vsock://16:5005 --manifest cluster.toml
+  nitro-elect proxy --listen tls://0.0.0.0:5443 --enclave vsock://16:5005 --manifest cluster.toml
 
   The same while a new manifest is being introduced:
     nitro-elect proxy --listen tls://0.0.0.0:5443 --enclave vsock://16:5005 \\
@@ -31,13 +25,20 @@ Examples:
     curl http://127.0.0.1:15901/metrics
 
 Exit codes:
-  0  stopped as told
-  1  could not start or run
-  2  wrong usage, or a file could not be read
+  0        stopped as told
+  1        could not start or run
+  2        wrong usage, or a file could not be read
   128 + n  ended at once by a second signal n
 
 Environment:
-  NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace")]
+  NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace";
+
+/// Forward nodes' requests to an enclave.
+///
+/// The proxy runs on the machine that the enclave belongs to, since only that one reaches it. It is trusted with
+/// nothing: it can read no view and forge no certificate.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct ProxyArgs {
     /// Where nodes connect: tls://HOST:PORT (needs --manifest), tcp://HOST:PORT, unix://PATH or vsock://any:PORT
     #[arg(long, value_name = "ENDPOINT", env = "NITRO_ELECT_PROXY_LISTEN")]

@@ -10,4 +10,6 @@ mod hostile;
 mod leader;
 mod open;
 mod operator;
+mod proxy;
+mod proxy_flooded;
 mod starts;

@@ -102,6 +102,12 @@ impl Operator {
         std::fs::read_to_string(self.directory.path().join(format!("{name}.log"))).unwrap_or_default()
     }
 
+    /// The id of a process.
+    pub fn pid(&self, name: &str) -> u32 {
+        let found = self.processes.iter().find(|process| process.name == name);
+        found.expect("it was started").child.id()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self, name: &str) {
         let mut process = self.take(name);

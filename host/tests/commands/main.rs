@@ -6,6 +6,7 @@ mod attestation;
 mod init;
 mod keygen;
 mod manifest;
+mod proxy;
 mod simulate_enclave;
 mod surface;
 

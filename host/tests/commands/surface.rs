@@ -3,7 +3,7 @@
 use crate::{program, run, said};
 
 /// Every command and group.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["keygen"],
     &["manifest"],
@@ -11,6 +11,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["manifest", "check"],
     &["manifest", "digest"],
     &["init"],
+    &["proxy"],
     &["verify"],
     &["attestation"],
     &["attestation", "show"],
