@@ -19,6 +19,8 @@ const WINDOW: usize = 16;
 pub struct Pulse {
     last_life: Option<Boot>,
     intervals: VecDeque<Duration>,
+    /// The mean and four deviations of the intervals, once there are enough.
+    usual: Option<Duration>,
     lag: Option<Lag>,
 }
 
@@ -41,6 +43,7 @@ impl Pulse {
             if self.intervals.len() > WINDOW {
                 self.intervals.pop_front();
             }
+            self.usual = self.usual_silence();
         }
         true
     }
@@ -78,14 +81,18 @@ impl Pulse {
 
     /// How long a silence is borne: three intervals, or the mean and four deviations of those seen, up to a lease.
     fn patience(&self, timing: Timing) -> Duration {
-        let usual = timing.detection();
+        let least = timing.detection();
+        self.usual.map_or(least, |usual| usual.clamp(least, timing.lease.max(least)))
+    }
+
+    fn usual_silence(&self) -> Option<Duration> {
         if self.intervals.len() < WINDOW / 2 {
-            return usual;
+            return None;
         }
         let seconds: Vec<f64> = self.intervals.iter().map(Duration::as_secs_f64).collect();
         let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
         let variance = seconds.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / seconds.len() as f64;
-        Duration::from_secs_f64(mean + 4.0 * variance.sqrt()).clamp(usual, timing.lease.max(usual))
+        Some(Duration::from_secs_f64(mean + 4.0 * variance.sqrt()))
     }
 }
 
