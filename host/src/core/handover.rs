@@ -38,18 +38,20 @@ impl Core {
         false
     }
 
-    /// An eligible voter of higher weight that was seen active for ten leases, if leadership returns to it.
+    /// An eligible voter of higher weight that was seen active for ten leases of this leadership, if leadership
+    /// returns to it. One that does not take over when it could is thus offered the lead once in ten leases.
     fn preferred_voter(&self, now: Boot) -> Option<NodeId> {
         let policy = self.electorate.policy;
         if policy.prefer != Prefer::Return || policy.rule != Rule::Priority {
             return None;
         }
         let own = self.electorate.voter(&self.me)?.weight;
-        let long = self.timing.lease * 10;
+        let (long, led_since) = (self.timing.lease * 10, self.lead.as_ref()?.since);
         let heavier = self.electorate.voters.iter().filter(|voter| voter.weight > own);
         let there = heavier.filter(|voter| {
             self.members.get(&voter.key).is_some_and(|member| {
-                member.flags().eligible() && member.active_since.is_some_and(|since| now.since(since) >= long)
+                let seen_since = member.active_since.map(|since| since.max(led_since));
+                member.flags().eligible() && seen_since.is_some_and(|since| now.since(since) >= long)
             })
         });
         let all: Vec<_> = there.collect();

@@ -39,6 +39,8 @@ struct Round {
 pub struct Lead {
     /// The term that is claimed: that of the highest certificate, which names this life.
     pub term: Term,
+    /// Since when this life has led without a break.
+    pub since: Boot,
     seq: u64,
     rounds: VecDeque<Round>,
     /// The latest t0 after which each voter gave support.
@@ -58,6 +60,7 @@ impl Lead {
     fn new(term: Term, now: Boot) -> Self {
         Lead {
             term,
+            since: now,
             seq: 0,
             rounds: VecDeque::new(),
             support: BTreeMap::new(),
