@@ -300,6 +300,7 @@ impl Core {
         self.greet(peer);
         self.tell_evidence(peer);
         self.prevote_sees_up(peer);
+        self.campaign_sees_up();
         self.call_sees_up(peer);
         self.renew_to(peer);
         self.settle_list(now);

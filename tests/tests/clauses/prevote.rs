@@ -222,6 +222,16 @@ fn the_rank_adds_half_a_step_each() {
     assert_eq!(second, alone + STEP / 2, "the same jitter, one rank more");
 }
 
+/// PROTOCOL P6
+#[test]
+fn a_pre_vote_that_lacked_connections_starts_over_as_soon_as_there_are_enough() {
+    let mut rig = Rig::led();
+    rig.restart(0);
+    assert!(asks(&rig.tick(0)).is_some(), "a leader that restarted asks at once, and finds nobody");
+    assert_eq!(asks(&rig.up(0, 1)), None, "two of four are no quorum");
+    assert!(asks(&rig.up(0, 2)).is_some());
+}
+
 /// PROTOCOL P5
 #[test]
 fn a_failed_pre_vote_tells_who_said_what() {

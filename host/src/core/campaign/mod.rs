@@ -47,6 +47,8 @@ pub struct Campaign {
     pub not_before: Boot,
     /// Since when no lease is known; none while one is.
     pub leaderless_since: Option<Boot>,
+    /// Whether the last pre-vote came to nothing because too few voters were connected.
+    lacked_connections: bool,
     /// Jitter of the next call, in 65536ths of its largest value.
     jitter: u16,
     /// Terms that voters told, believable or not yet.
@@ -213,6 +215,15 @@ impl Core {
         let rank = self.timing.step() / 2 * self.rank();
         let jitter = self.timing.step() * u32::from(self.rng.next_u32() as u16) / 65_536;
         self.campaign.not_before = now + wait + rank + jitter;
+    }
+
+    /// A voter can be reached again: a pre-vote that only lacked connections is held anew once there are enough.
+    pub(super) fn campaign_sees_up(&mut self) {
+        let enough = self.unconnected_voters().len() <= self.electorate.n() - self.electorate.quorum();
+        if self.campaign.lacked_connections && enough {
+            self.campaign.lacked_connections = false;
+            self.forget_waits();
+        }
     }
 
     /// A `Resign` ended the lease: nothing that was told before counts any more.

@@ -40,6 +40,7 @@ impl Core {
     fn start_prevote_after(&mut self, tried: usize, now: Now) {
         let under_lease = self.holds_lease(now.boot).is_some();
         self.campaign.round += 1;
+        self.campaign.lacked_connections = false;
         let (round, enclave) = (self.campaign.round, self.chosen_enclave());
         let mut phase = PreVoting {
             round,
@@ -193,6 +194,7 @@ impl Core {
         let Phase::PreVote(phase) = std::mem::take(&mut self.campaign.phase) else { return };
         let (yes, needed) = (phase.yes.len(), self.electorate.quorum());
         self.wait_after_refusals(needed - yes, &phase.refusals, now.boot);
+        self.campaign.lacked_connections = phase.closed.len() > self.electorate.n() - needed;
         let refusals = phase.refusals.into_iter().collect();
         self.call_failed(None, CallFailure::PreVote { yes, needed, refusals });
     }
