@@ -1,5 +1,6 @@
 //! Traces that once broke the protocol or its code, each a scenario by its name.
 
+use nitro_elect_protocol::policy::Prefer;
 use nitro_elect_tests::sim::campaign;
 use nitro_elect_tests::sim::scenario::Scenario;
 use nitro_elect_tests::sim::trace::Trace;
@@ -63,4 +64,22 @@ fn a_leader_in_vain_calls_and_frees_its_supporters() {
     world.sever(caller, other, LEASE);
     world.pass(LEASE * 5).unwrap();
     assert!(world.holder().is_some(), "{}", world.trace.lines().join("\n"));
+}
+
+/// With `prefer = "return"` the heaviest voter gossips and supports nobody. Every leader handed over to it the moment
+/// it had the lease, for the voter had been active for long; it was offered the lead without end (I8).
+#[test]
+fn a_preferred_voter_that_never_takes_over_is_offered_the_lead_once_in_ten_leases() {
+    for seed in 0..4 {
+        let mut scenario = Scenario::calm(seed, 4);
+        (scenario.byzantine, scenario.policy.prefer) = (1, Prefer::Return);
+        let mut world = World::new(scenario, Trace::kept());
+        world.pass(LEASE * 15).unwrap();
+        let mut held = 0;
+        for _ in 0..400 {
+            world.pass(LEASE / 20).unwrap();
+            held += u32::from(world.holder().is_some());
+        }
+        assert!(held >= 380, "a lease was held {held} of 400 times: {}", world.trace.lines().join("\n"));
+    }
 }

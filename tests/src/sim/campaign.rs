@@ -1,9 +1,12 @@
 //! Many worlds, one after the other, and what came of them.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::clock::At;
+use super::ending::Convergence;
 use super::fault::Tally;
+use super::identities::Primitives;
 use super::scenario::Scenario;
 use super::trace::Trace;
 use super::violation::Violation;
@@ -12,11 +15,49 @@ use super::world::World;
 /// Lines of the event log that are shown with a violation.
 const LINES_SHOWN: usize = 80;
 
+/// The worst of some worlds after their storms, in leases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Worst {
+    /// The longest time until a lease was held.
+    pub to_lease: f64,
+    /// The longest time until all agreed.
+    pub to_agree: f64,
+    /// The longest time without a lease after the first.
+    pub without_lease: f64,
+}
+
+impl Worst {
+    fn of(world: &World) -> Self {
+        let Some(ending) = world.ending() else { return Worst::default() };
+        let leases = |span: Duration| span.as_secs_f64() / world.scenario.lease.as_secs_f64();
+        let Convergence { to_lease, to_agree, without_lease } = ending.convergence();
+        Worst { to_lease: leases(to_lease), to_agree: leases(to_agree), without_lease: leases(without_lease) }
+    }
+
+    fn add(&mut self, other: &Worst) {
+        self.to_lease = self.to_lease.max(other.to_lease);
+        self.to_agree = self.to_agree.max(other.to_agree);
+        self.without_lease = self.without_lease.max(other.without_lease);
+    }
+}
+
+impl fmt::Display for Worst {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Worst { to_lease, to_agree, without_lease } = self;
+        write!(out, "to a lease {to_lease:.2}, to agreement {to_agree:.2}, ")?;
+        write!(out, "without a lease after that {without_lease:.2}")
+    }
+}
+
 /// What came of worlds.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
     /// Worlds.
     pub seeds: u64,
+    /// Those that ran on the product's own primitives.
+    pub real: u64,
+    /// Those whose adversaries went on after the storm.
+    pub attacked: u64,
     /// Simulated time.
     pub simulated: Duration,
     /// Happenings.
@@ -25,38 +66,56 @@ pub struct Figures {
     pub elections: u64,
     /// What struck.
     pub faults: Tally,
-    /// The longest time until a lease was held after the storm, in leases.
-    pub longest_to_lease: f64,
-    /// The longest time until all agreed after the storm, in leases.
-    pub longest_to_agree: f64,
+    /// The worst after storms that adversaries ended with.
+    pub calm: Worst,
+    /// The worst where they attacked on.
+    pub under_attack: Worst,
 }
 
 impl Figures {
     /// Adds up.
     pub fn add(&mut self, other: &Figures) {
         self.seeds += other.seeds;
+        self.real += other.real;
+        self.attacked += other.attacked;
         self.simulated += other.simulated;
         self.steps += other.steps;
         self.elections += other.elections;
         self.faults.add(&other.faults);
-        self.longest_to_lease = self.longest_to_lease.max(other.longest_to_lease);
-        self.longest_to_agree = self.longest_to_agree.max(other.longest_to_agree);
+        self.calm.add(&other.calm);
+        self.under_attack.add(&other.under_attack);
     }
 
     fn of(world: &World) -> Self {
-        let leases = |span: Option<Duration>| {
-            span.unwrap_or_default().as_secs_f64() / world.scenario.lease.as_secs_f64()
-        };
-        let (held, agreed) = world.ending().map(|ending| ending.times()).unwrap_or_default();
+        let (worst, attacked) = (Worst::of(world), world.is_attacked_in_the_calm());
+        let (calm, under_attack) =
+            if attacked { (Worst::default(), worst) } else { (worst, Worst::default()) };
         Figures {
             seeds: 1,
+            real: u64::from(world.scenario.primitives == Primitives::Real),
+            attacked: u64::from(attacked),
             simulated: world.at.since(At(0)),
             steps: world.steps,
             elections: world.observer.elections,
             faults: world.tally.clone(),
-            longest_to_lease: leases(held),
-            longest_to_agree: leases(agreed),
+            calm,
+            under_attack,
         }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seeds, real, attacked) = (self.seeds, self.real, self.attacked);
+        let hours = self.simulated.as_secs_f64() / 3600.0;
+        writeln!(out, "at most, in leases after the storm: {}", self.calm)?;
+        writeln!(out, "at most, in leases under attack ({attacked} seeds): {}", self.under_attack)?;
+        writeln!(
+            out,
+            "real signatures, sealing and enclave keys in {real} of {seeds} seeds; the real rules in all"
+        )?;
+        writeln!(out, "{seeds} seeds, {hours:.2} simulated hours, {} elections", self.elections)?;
+        write!(out, "faults: {}", self.faults)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Drives the nodes' cores as their contract asks: actions in order, nothing before a write has ended, and ticks
 //! that come late, twice or not at all.
 
+use nitro_elect::core::config::{Membership, Observers};
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event, Notice};
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::time::Boot;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -16,15 +20,29 @@ use super::world::{Happening, World};
 
 impl World {
     pub(super) fn start(&mut self, machine: usize) {
-        if self.machines[machine].is_up() || self.is_silenced(machine) {
+        let not_yet = !self.calm && self.scenario.joins_late == Some(machine);
+        if self.machines[machine].is_up() || self.is_silenced(machine) || not_yet {
             return;
         }
         let seed = self.dice.bytes32();
-        self.machines[machine].start(&self.electorate, self.crypto.clone(), seed, self.at);
+        let membership = self.membership();
+        self.machines[machine].start(membership, self.crypto.clone(), seed, self.at);
         let generation = self.machines[machine].disk.record.generation;
         let name = self.machines[machine].name.clone();
         self.trace.note(self.at, &name, || format!("starts, generation {generation}"));
         self.feed(machine, Event::Tick);
+    }
+
+    fn membership(&self) -> Membership {
+        let electorate = Box::new(self.electorate.clone());
+        if self.scenario.open {
+            let template = Electorate { voters: Vec::new(), ..*electorate };
+            return Membership::Open { template: Box::new(template), alone: false };
+        }
+        let followers: BTreeSet<NodeId> =
+            self.machines[self.scenario.n..].iter().map(|machine| machine.id).collect();
+        let observers = if followers.is_empty() { Observers::Off } else { Observers::Listed(followers) };
+        Membership::Manifest { electorate, observers }
     }
 
     /// Hands an event to a node, now or when it has time.
@@ -103,9 +121,15 @@ impl World {
     }
 
     fn notice(&mut self, machine: usize, notice: &Notice) {
+        let process = self.machines[machine].process.as_ref().filter(|_| self.scenario.open);
         let clock = &self.machines[machine].clock;
+        let held = matches!(notice, Notice::LeaseGained { .. } | Notice::LeaseExtended { .. });
+        let list = process.filter(|_| held).map(|process| {
+            let status = process.core.status(clock.read(self.at));
+            status.electorate.voters.iter().map(|voter| voter.key).collect()
+        });
         let when = |boot: Boot| clock.when(boot);
-        self.observer.notices(self.at, machine, notice, when);
+        self.observer.notices(self.at, machine, notice, list, when);
     }
 
     fn write(&mut self, machine: usize, record: Record) {
@@ -116,6 +140,10 @@ impl World {
             process.writing = Some(record);
         }
         self.queue.plan(self.at + sync, Happening::Written { machine, life });
+        if std::mem::take(&mut self.machines[machine].doomed) {
+            self.tally.count(Fault::CrashInWrite);
+            self.crash(machine, false);
+        }
     }
 
     /// A write has ended, well or not; one that failed may have reached the disk all the same.

@@ -24,6 +24,8 @@ macro_rules! faults {
 faults! {
     /// A process ends at once, and starts again later.
     Crash = "crashes",
+    /// A process ends in the midst of a write.
+    CrashInWrite = "crashes in a write",
     /// The last write of a process that crashed did not reach the disk.
     LostWrite = "writes lost in a crash",
     /// A machine goes down with its clock, and comes up again.
@@ -50,6 +52,10 @@ faults! {
     EnclaveRestart = "enclave restarts",
     /// An enclave is gone for a while.
     EnclaveDown = "enclaves down",
+    /// An enclave ends in the midst of an election.
+    EnclaveStruck = "enclaves ended in an election",
+    /// An enclave was started a second time with the same keys.
+    EnclaveClone = "enclaves cloned",
     /// A proxy is gone for a while.
     ProxyDown = "proxies down",
     /// An enclave's answer was lost.
@@ -80,6 +86,8 @@ faults! {
     ForkedCall = "forked calls",
     /// A Byzantine voter called a single voter and resigned at once.
     SpamCall = "calls resigned at once",
+    /// A Byzantine voter called once more in an attack on liveness that it keeps up.
+    PlottedCall = "calls in plots",
     /// A Byzantine voter resigned from what it likes.
     FalseResign = "resignations at will",
     /// A Byzantine voter had an enclave count views on its own.
@@ -97,7 +105,7 @@ faults! {
 }
 
 /// The faults that a storm draws from; the others come with them, or with each message.
-pub const DRAWN: [(Fault, u64); 16] = [
+pub const DRAWN: [(Fault, u64); 19] = [
     (Fault::Crash, 12),
     (Fault::Reboot, 3),
     (Fault::Pause, 8),
@@ -114,6 +122,9 @@ pub const DRAWN: [(Fault, u64); 16] = [
     (Fault::Drain, 3),
     (Fault::Unhealthy, 3),
     (Fault::Prove, 4),
+    (Fault::EnclaveStruck, 4),
+    (Fault::EnclaveClone, 1),
+    (Fault::CrashInWrite, 6),
 ];
 
 /// How likely each fault is in one scenario.

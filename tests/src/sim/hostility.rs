@@ -32,7 +32,27 @@ impl World {
         Some(Hostility { drops: rate(), delays: rate(), replays: rate(), kept: VecDeque::new() })
     }
 
-    /// Whether the proxy keeps a question from its enclave now. It is loyal in the calm.
+    /// When the storm is over, proxies are loyal; or those stay hostile whose machines all have another that is not:
+    /// liveness is promised to whoever can reach an enclave.
+    pub(super) fn reform_proxies(&mut self) {
+        if !self.is_attacked() {
+            return self.proxies.iter_mut().for_each(|proxy| proxy.hostility = None);
+        }
+        for machine in 0..self.machines.len() {
+            let own = self.machines[machine].proxies.clone();
+            if let Some(last) = own.last().filter(|_| self.hostile_proxies_of(machine) == own.len()) {
+                self.proxies[*last].hostility = None;
+            }
+        }
+    }
+
+    /// How many of the proxies that a machine asks are hostile.
+    pub(super) fn hostile_proxies_of(&self, machine: usize) -> usize {
+        let own = self.machines[machine].proxies.iter();
+        own.filter(|proxy| self.proxies[**proxy].hostility.is_some()).count()
+    }
+
+    /// Whether the proxy keeps a question from its enclave now.
     pub(super) fn hinders(
         &mut self,
         machine: usize,
@@ -41,9 +61,7 @@ impl World {
         request: RequestId,
         message: &Request,
     ) -> bool {
-        let Some(mut hostility) = self.proxies[proxy].hostility.take().filter(|_| !self.calm) else {
-            return false;
-        };
+        let Some(mut hostility) = self.proxies[proxy].hostility.take() else { return false };
         let elects = matches!(message, Request::Elect(_));
         if self.dice.chance(hostility.replays) {
             self.submit_again(proxy, &hostility);

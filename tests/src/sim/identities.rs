@@ -13,15 +13,21 @@ use nitro_elect_protocol::crypto::{Crypto, Ring};
 use nitro_elect_protocol::ids::EnclaveId;
 use nitro_elect_protocol::limits::AGE_MAX;
 use nitro_elect_protocol::seal::{OpenError, SealedView};
+use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::Trust;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use super::clock::EPOCH;
+use super::clock::{At, EPOCH};
 use super::dice::Dice;
+use super::recorder::Recorder;
 use super::standin::{self, StandIn};
 
-/// Boots that one world can have. The nodes' memory holds as many documents twice, verified live and later.
+/// Boots that one world can have.
 pub const BOOTS_MAX: usize = 30;
+/// Documents remembered as verified: of every boot some, live and later, under trust sections that differ.
+const DOCUMENTS_MAX: usize = 4096;
 
 const KEYS: [&[u8]; 2] = [
     include_bytes!("../../../enclave/tests/keys/rsa-2048-1.pkcs8.der"),
@@ -43,7 +49,27 @@ pub struct Identity {
     pub keys: Keys,
     /// Its attestation document, dated [`EPOCH`].
     pub document: Vec<u8>,
+    /// Those of later dates, made when they are first asked for.
+    later: Mutex<BTreeMap<Wall, Vec<u8>>>,
     spki: Vec<u8>,
+    user_data: Vec<u8>,
+}
+
+impl Identity {
+    /// The document that the enclave shows at this time, if it renews it every `interval`.
+    pub fn document_at(&self, at: At, interval: Duration) -> Vec<u8> {
+        let intervals = at.since(At(0)).as_nanos() / interval.as_nanos().max(1);
+        if intervals == 0 {
+            return self.document.clone();
+        }
+        let date = EPOCH + interval * u32::try_from(intervals).unwrap_or(u32::MAX);
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = later.entry(date).or_insert_with(|| {
+            let document = Shared::get().nsm.attest(date, &self.spki, &self.user_data, None);
+            document.expect("the claims are within the NSM's bounds")
+        });
+        made.clone()
+    }
 }
 
 /// All that is shared by the worlds of a process.
@@ -63,15 +89,20 @@ impl Shared {
             Shared {
                 nsm: SimulatedNsm::new(pki, measurements()),
                 made: Mutex::default(),
-                standin: Arc::new(Attested::new(Arc::new(StandIn))),
-                real: Arc::new(Attested::new(Arc::new(Ring))),
+                standin: Arc::new(Attested::remembering(Arc::new(StandIn), DOCUMENTS_MAX)),
+                real: Arc::new(Attested::remembering(Arc::new(Ring), DOCUMENTS_MAX)),
             }
         })
     }
 
     /// The trust section that accepts the pool's identities.
     pub fn trust(&self) -> Trust {
-        Trust::new(self.nsm.pki().root(), vec![self.nsm.pcrs().clone()], false, AGE_MAX)
+        self.trust_up_to(AGE_MAX)
+    }
+
+    /// The same, of documents that grow no older than this.
+    pub fn trust_up_to(&self, max_age: Duration) -> Trust {
+        Trust::new(self.nsm.pki().root(), vec![self.nsm.pcrs().clone()], false, max_age)
     }
 
     /// The primitives, with the memory of verified documents.
@@ -101,7 +132,9 @@ impl Shared {
         Identity {
             keys,
             document: document.expect("the claims are within the NSM's bounds"),
+            later: Mutex::default(),
             spki: claims.public_key,
+            user_data: claims.user_data,
         }
     }
 }
@@ -111,18 +144,27 @@ pub struct SimulatedAttestor {
     identity: Arc<Identity>,
     primitives: Primitives,
     dice: Mutex<Dice>,
+    renewal: Option<(Duration, Arc<Recorder>)>,
 }
 
 impl SimulatedAttestor {
     /// The attestor of one boot; `dice` serve its lotteries.
     pub fn new(identity: Arc<Identity>, primitives: Primitives, dice: Dice) -> Self {
-        SimulatedAttestor { identity, primitives, dice: Mutex::new(dice) }
+        SimulatedAttestor { identity, primitives, dice: Mutex::new(dice), renewal: None }
+    }
+
+    /// Renews its document every `interval` of the true time that `clock` tells.
+    pub fn renewing(self, interval: Duration, clock: Arc<Recorder>) -> Self {
+        SimulatedAttestor { renewal: Some((interval, clock)), ..self }
     }
 }
 
 impl Attestor for SimulatedAttestor {
     fn attest(&self, _nonce: Option<&[u8]>) -> Result<Vec<u8>, ModuleError> {
-        Ok(self.identity.document.clone())
+        Ok(match &self.renewal {
+            Some((interval, clock)) => self.identity.document_at(clock.now(), *interval),
+            None => self.identity.document.clone(),
+        })
     }
 
     fn random(&self) -> Result<[u8; 16], ModuleError> {

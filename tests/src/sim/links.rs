@@ -184,7 +184,8 @@ impl World {
     pub(super) fn sees_up(&mut self, machine: usize, life: u64, peer: usize, epoch: u64) {
         if self.lives(machine, life) && self.links.epoch(machine, peer) == epoch {
             let address = self.machines[peer].address.clone();
-            let reached_at = (machine < peer).then_some(address);
+            // Nodes of an open cluster dial whomever they hear of.
+            let reached_at = (machine < peer || self.scenario.open).then_some(address);
             let peer = self.machines[peer].id;
             self.feed(machine, Event::PeerUp { peer, reached_at });
         }

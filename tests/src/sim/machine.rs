@@ -1,7 +1,7 @@
 //! A machine: clocks, a disk, and a node's process that drives the product's core as its contract asks.
 
 use nitro_elect::core::Core;
-use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership, Observers};
+use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership};
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event};
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
@@ -75,6 +75,8 @@ pub struct Machine {
     pub process: Option<Process>,
     /// Counts processes, those that ended too: tells what was meant for an earlier one.
     pub life: u64,
+    /// Whether the process is to end in the midst of its next write.
+    pub doomed: bool,
     /// Writes that are to fail.
     pub failing_writes: u64,
     /// The proxies that it asks, by endpoint.
@@ -103,6 +105,7 @@ impl Machine {
             disk: Disk { record, newest: None, evidence: Vec::new() },
             process: None,
             life: 0,
+            doomed: false,
             failing_writes: 0,
             proxies: Vec::new(),
             slow_until: At(0),
@@ -120,16 +123,13 @@ impl Machine {
     }
 
     /// Starts a process in a new generation, which is synced first.
-    pub fn start(&mut self, electorate: &Electorate, crypto: Arc<Recorder>, seed: [u8; 32], at: At) {
+    pub fn start(&mut self, membership: Membership, crypto: Arc<Recorder>, seed: [u8; 32], at: At) {
         self.disk.record.generation.0 += 1;
         self.life += 1;
         let config = Config {
             name: self.name.clone(),
             address: self.address.clone(),
-            membership: Membership::Manifest {
-                electorate: Box::new(electorate.clone()),
-                observers: Observers::Off,
-            },
+            membership,
             enclaves: self.proxies.len(),
             fanout: FANOUT_DEFAULT,
             record: self.disk.record,

@@ -8,7 +8,7 @@ use nitro_elect::core::event::Notice;
 use nitro_elect_protocol::certificate::{Certificate, SignedCertificate, VerifiedCertificate};
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::enclave_api::{Elect, Request};
-use nitro_elect_protocol::ids::{ElectorateDigest, NodeId, Term};
+use nitro_elect_protocol::ids::{ElectorateDigest, EnclaveId, NodeId, Term};
 use nitro_elect_protocol::peer::PeerMessage;
 use nitro_elect_protocol::seal::SealedView;
 use nitro_elect_protocol::statement::Signed;
@@ -34,6 +34,7 @@ pub struct Belief {
 struct Issued {
     bytes: Vec<u8>,
     leader: NodeId,
+    enclave: EnclaveId,
 }
 
 /// A view of an honest voter that left its process.
@@ -49,8 +50,24 @@ struct Node {
     id: NodeId,
     honest: bool,
     belief: Option<Belief>,
+    /// The leases it held.
+    led: Vec<Led>,
     /// The highest term adopted in the present life.
     adopted: Term,
+}
+
+/// Leases of one term that a node held.
+#[derive(Debug)]
+struct Led {
+    term: Term,
+    list: List,
+}
+
+/// Over which list of nodes a lease is held: of an open cluster's only, elsewhere there is but one.
+type List = Option<BTreeSet<NodeId>>;
+
+fn intersect(one: &List, other: &List) -> bool {
+    one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| !one.is_disjoint(other))
 }
 
 /// Everything that the invariants speak of.
@@ -62,40 +79,50 @@ pub struct Observer {
     pub elections: u64,
     /// The last call by an honest node.
     pub called: Option<(usize, Term)>,
+    /// When an honest node last adopted a certificate that names a Byzantine leader.
+    pub usurped: Option<At>,
+    /// Whether a cloned enclave certified one term twice.
+    pub forked: bool,
     electorate: ElectorateDigest,
-    quorum: usize,
+    is_open: bool,
     nodes: Vec<Node>,
-    issued: BTreeMap<Term, Issued>,
+    issued: BTreeMap<(ElectorateDigest, Term), Vec<Issued>>,
     /// When certificates were issued, and the highest term up to then.
-    highest: Vec<(At, Term)>,
+    highest: BTreeMap<ElectorateDigest, Vec<(At, Term)>>,
     left: BTreeMap<(NodeId, Term), Left>,
-    /// The highest term in which each node held a lease.
-    led: Vec<Term>,
+    /// Enclaves of which a second instance has the same keys.
+    cloned: BTreeSet<EnclaveId>,
 }
 
 impl Observer {
     /// An observer of these nodes, all honest.
     pub fn new(electorate: &Electorate, nodes: impl Iterator<Item = NodeId>) -> Self {
         let nodes: Vec<Node> =
-            nodes.map(|id| Node { id, honest: true, belief: None, adopted: Term(0) }).collect();
+            nodes.map(|id| Node { id, honest: true, belief: None, led: vec![], adopted: Term(0) }).collect();
         Observer {
             violation: None,
             elections: 0,
             called: None,
+            usurped: None,
+            forked: false,
             electorate: electorate.digest(),
-            // Counted here, not asked of what is tested.
-            quorum: (electorate.voters.len() + electorate.f()) / 2 + 1,
-            led: vec![Term(0); nodes.len()],
+            is_open: electorate.is_open(),
             nodes,
             issued: BTreeMap::new(),
-            highest: Vec::new(),
+            highest: BTreeMap::new(),
             left: BTreeMap::new(),
+            cloned: BTreeSet::new(),
         }
     }
 
     /// This node is not to be believed, and nothing is demanded of it.
     pub fn is_byzantine(&mut self, node: usize) {
         self.nodes[node].honest = false;
+    }
+
+    /// This enclave has a second instance with the same keys from now on.
+    pub fn is_cloned(&mut self, enclave: EnclaveId) {
+        self.cloned.insert(enclave);
     }
 
     /// Whether a node is honest.
@@ -144,21 +171,28 @@ impl Observer {
         let Ok(certificate) = signed.peek() else {
             return self.broken(Invariant::I7, at, "an enclave signed what is no certificate".into());
         };
-        if certificate.electorate != self.electorate {
+        if !self.is_over(&certificate) {
             return;
         }
         self.elections += 1;
         self.i1_i2_one_certificate_per_term(at, &certificate, signed);
         self.i3_later_elections_have_higher_terms(at, &certificate);
         self.i5_leaders_signed_and_are_seen_alive(at, &certificate, elect, record);
-        let issued = Issued { bytes: signed.bytes.clone(), leader: certificate.leader };
-        self.issued.insert(certificate.term, issued);
-        let highest = self.highest.last().map_or(Term(0), |(_, term)| *term).max(certificate.term);
-        self.highest.push((at, highest));
+        let issued =
+            Issued { bytes: signed.bytes.clone(), leader: certificate.leader, enclave: certificate.enclave };
+        self.issued.entry((certificate.electorate, certificate.term)).or_default().push(issued);
+        let highest = self.highest.entry(certificate.electorate).or_default();
+        let before = highest.last().map_or(Term(0), |(_, term)| *term);
+        highest.push((at, before.max(certificate.term)));
     }
 
-    /// A node tells something.
-    pub fn notices(&mut self, at: At, node: usize, notice: &Notice, when: impl Fn(Boot) -> At) {
+    /// Whether a certificate is over the electorate that counts here, or over any list of an open cluster.
+    fn is_over(&self, certificate: &Certificate) -> bool {
+        self.is_open || certificate.electorate == self.electorate
+    }
+
+    /// A node tells something, over this list if its cluster is open.
+    pub fn notices(&mut self, at: At, node: usize, notice: &Notice, list: List, when: impl Fn(Boot) -> At) {
         if !self.nodes[node].honest {
             return;
         }
@@ -167,9 +201,12 @@ impl Observer {
             Notice::Adopted(certificate) => self.adopts(at, node, certificate),
             Notice::LeaseGained { term, until } | Notice::LeaseExtended { term, until } => {
                 let belief = Belief { term: *term, until: when(*until) };
-                self.i4_one_lease_at_any_instant(at, node, belief);
-                self.nodes[node].belief = Some(belief);
-                self.led[node] = self.led[node].max(*term);
+                self.i4_one_lease_at_any_instant(at, node, belief, &list);
+                let own = &mut self.nodes[node];
+                own.belief = Some(belief);
+                if own.led.last().is_none_or(|led| led.term != *term || led.list != list) {
+                    own.led.push(Led { term: *term, list });
+                }
             }
             Notice::LeaseLost { .. } => self.nodes[node].belief = None,
             Notice::Equivocation(evidence) => {
@@ -191,6 +228,9 @@ impl Observer {
             self.broken(Invariant::I3, at, what);
         }
         self.nodes[node].adopted = certificate.term;
+        if self.nodes.iter().any(|other| other.id == certificate.leader && !other.honest) {
+            self.usurped = Some(at);
+        }
     }
 
     fn i1_i2_one_certificate_per_term(
@@ -199,8 +239,12 @@ impl Observer {
         certificate: &Certificate,
         signed: &SignedCertificate,
     ) {
-        let Some(known) = self.issued.get(&certificate.term) else { return };
-        if known.leader != certificate.leader {
+        let Some(issued) = self.issued.get(&(certificate.electorate, certificate.term)) else { return };
+        let same = issued.iter().find(|known| known.bytes == signed.bytes);
+        let Some(known) = same.or(issued.first()) else { return };
+        if same.is_none() && known.enclave == certificate.enclave && self.cloned.contains(&known.enclave) {
+            self.forked = true;
+        } else if known.leader != certificate.leader {
             let what = format!("term {} has two leaders", certificate.term);
             self.broken(Invariant::I2, at, what);
         } else if known.bytes != signed.bytes {
@@ -214,8 +258,9 @@ impl Observer {
         let term = certificate.term;
         let signed = certificate.signers.iter().filter_map(|signer| self.left.get(&(*signer, term)));
         let Some(start) = signed.map(|left| left.signed_at).min() else { return };
-        let before = self.highest.partition_point(|(issued, _)| *issued < start);
-        let highest = before.checked_sub(1).map_or(Term(0), |last| self.highest[last].1);
+        let Some(highest) = self.highest.get(&certificate.electorate) else { return };
+        let before = highest.partition_point(|(issued, _)| *issued < start);
+        let highest = before.checked_sub(1).map_or(Term(0), |last| highest[last].1);
         if highest >= term {
             let what =
                 format!("term {term} was called at {start}, when term {highest} was certified already");
@@ -240,8 +285,11 @@ impl Observer {
         let seen = views.values().filter(sees).count();
         let counted = certificate.signers.len();
         let distinct: BTreeSet<_> = certificate.signers.iter().collect();
-        if distinct.len() < self.quorum {
-            let what = format!("term {term} was decided by {} of {} views", distinct.len(), self.quorum);
+        // Counted here, not asked of what is tested.
+        let voters = elect.electorate.voters.len();
+        let quorum = if self.is_open { voters } else { (voters + elect.electorate.f()) / 2 + 1 };
+        if distinct.len() < quorum {
+            let what = format!("term {term} was decided by {} of {quorum} views", distinct.len());
             self.broken(Invariant::I1, at, what);
         }
         let own = views.get(&leader).is_some_and(|view| view.term == term);
@@ -252,12 +300,16 @@ impl Observer {
         }
     }
 
-    fn i4_one_lease_at_any_instant(&mut self, at: At, node: usize, belief: Belief) {
+    /// In an open cluster: among nodes whose lists have a node in common.
+    fn i4_one_lease_at_any_instant(&mut self, at: At, node: usize, belief: Belief, list: &List) {
         if belief.until <= at {
             return;
         }
         let others = || (0..self.nodes.len()).filter(|other| *other != node && self.nodes[*other].honest);
-        let holder = others().find(|other| self.lease_of(*other, at).is_some());
+        let same = |led: Option<&Led>| led.is_some_and(|led| intersect(&led.list, list));
+        let rivals =
+            |other: &usize| self.lease_of(*other, at).is_some() && same(self.nodes[*other].led.last());
+        let holder = others().find(rivals);
         if let Some(other) = holder {
             let until = self.nodes[other].belief.map_or(at, |belief| belief.until);
             let what = format!(
@@ -269,14 +321,14 @@ impl Observer {
             );
             return self.broken(Invariant::I4, at, what);
         }
-        let higher = others().find(|other| self.led[*other] > belief.term);
-        if let Some(other) = higher {
+        let above = |led: &&Led| led.term > belief.term && intersect(&led.list, list);
+        let higher = others().find_map(|other| Some((other, self.nodes[other].led.iter().find(above)?.term)));
+        if let Some((other, led)) = higher {
             let what = format!(
-                "{} leads in term {}, after {} did in term {}",
+                "{} leads in term {}, after {} did in term {led}",
                 self.name(node),
                 belief.term,
                 self.name(other),
-                self.led[other]
             );
             self.broken(Invariant::I4, at, what);
         }
@@ -302,11 +354,9 @@ impl Observer {
     }
 
     fn i7_only_genuine_certificates_are_adopted(&mut self, at: At, certificate: &VerifiedCertificate) {
-        let genuine = certificate.electorate == self.electorate
-            && self
-                .issued
-                .get(&certificate.term)
-                .is_some_and(|issued| issued.bytes == certificate.signed().bytes);
+        let issued = self.issued.get(&(certificate.electorate, certificate.term)).into_iter().flatten();
+        let known = issued.into_iter().any(|issued| issued.bytes == certificate.signed().bytes);
+        let genuine = self.is_over(certificate) && known;
         if !genuine {
             let what = format!("term {} was adopted, which no enclave certified", certificate.term);
             self.broken(Invariant::I7, at, what);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::hostility::Hostility;
-use super::identities::{BOOTS_MAX, Shared, SimulatedAttestor};
+use super::identities::{BOOTS_MAX, Identity, Shared, SimulatedAttestor};
 use super::violation::Invariant;
 use super::world::{Happening, World};
 
@@ -23,6 +23,8 @@ use super::world::{Happening, World};
 pub struct Host {
     /// The enclave's service, while one runs.
     pub service: Option<Service<SimulatedAttestor>>,
+    /// Its keys and documents.
+    pub identity: Option<Arc<Identity>>,
     /// What the log calls it: the number of its boot among all.
     pub name: String,
 }
@@ -83,7 +85,7 @@ impl World {
         let shared = self.dice.chance(500);
         let private = usize::from(self.scenario.byzantine > 0);
         for host in 0..self.scenario.enclaves + private {
-            self.hosts.push(Host { service: None, name: String::new() });
+            self.hosts.push(Host { service: None, identity: None, name: String::new() });
             self.boot(host);
             if host >= self.scenario.enclaves {
                 continue;
@@ -105,12 +107,33 @@ impl World {
         }
         let identity = Shared::get().identity(self.boots);
         self.boots += 1;
-        let primitives = self.scenario.primitives;
-        let attestor = SimulatedAttestor::new(identity, primitives, self.dice.fork());
-        let crypto = Lent(Shared::get().crypto(primitives));
         let name = format!("E{}", self.boots);
+        self.run_enclave(host, identity, name);
+    }
+
+    /// An enclave runs at a host from now on.
+    fn run_enclave(&mut self, host: usize, identity: Arc<Identity>, name: String) {
+        let (primitives, renewal) = (self.scenario.primitives, self.scenario.max_age / 6);
+        let (dice, clock) = (self.dice.fork(), self.crypto.clone());
+        let attestor = SimulatedAttestor::new(identity.clone(), primitives, dice).renewing(renewal, clock);
+        let crypto = Lent(Shared::get().crypto(primitives));
         self.trace.note(self.at, &name, || format!("boots at host {}", host + 1));
-        self.hosts[host] = Host { service: Some(Service::new(attestor, Box::new(crypto))), name };
+        let service = Some(Service::new(attestor, Box::new(crypto)));
+        self.hosts[host] = Host { service, identity: Some(identity), name };
+    }
+
+    /// A host runs a second enclave with the keys of another, as it was when that one booted. Nitro offers no way
+    /// to do so: what such a pair certifies twice is exempt from I1, and everything else must hold.
+    pub(super) fn clone_enclave(&mut self) -> bool {
+        let (from, to) = (self.dice.below(self.hosts.len() as u64), self.dice.below(self.hosts.len() as u64));
+        let Host { service, identity, name } = &self.hosts[from as usize];
+        let Some(identity) = identity.clone().filter(|_| service.is_some() && from != to) else {
+            return false;
+        };
+        let name = format!("{name}'");
+        self.observer.is_cloned(identity.keys.enclave());
+        self.run_enclave(to as usize, identity, name);
+        true
     }
 
     /// Whether enclaves can still be restarted without using an identity twice.
@@ -144,6 +167,10 @@ impl World {
         if self.hinders(machine, life, proxy, request, &message) {
             return;
         }
+        if self.ambush && matches!(message, Request::Elect(_)) && self.can_boot() {
+            self.strike_down(host, message);
+            return self.plan_answer(machine, life, request, None, self.scenario.lease / 20);
+        }
         let answer = self.enclave_answers(host, message);
         let delay = self.dice.span(self.scenario.enclave_latency.0, self.scenario.enclave_latency.1);
         if !self.calm && self.dice.chance(self.scenario.weather.lost) {
@@ -151,6 +178,20 @@ impl World {
             return self.plan_answer(machine, life, request, None, self.scenario.lease / 4);
         }
         self.plan_answer(machine, life, request, answer.map(Box::new), delay);
+    }
+
+    /// The enclave ends in the midst of an election: before it counted, or before its answer was out.
+    fn strike_down(&mut self, host: usize, message: Request) {
+        self.ambush = false;
+        self.tally.count(Fault::EnclaveStruck);
+        if self.dice.chance(500) {
+            self.enclave_answers(host, message);
+        }
+        let name = self.hosts[host].name.clone();
+        self.trace.note(self.at, &name, || "ends in the midst of an election".into());
+        self.hosts[host].service = None;
+        let down = self.dice.span(Duration::from_millis(1), self.scenario.lease);
+        self.queue.plan(self.at + down, Happening::Boot { host });
     }
 
     pub(super) fn plan_answer(
@@ -166,7 +207,7 @@ impl World {
 
     /// The service answers; certificates are seen by the observer the moment they exist.
     pub(super) fn enclave_answers(&mut self, host: usize, message: Request) -> Option<Response> {
-        let Host { service, name } = &self.hosts[host];
+        let Host { service, name, .. } = &self.hosts[host];
         let service = service.as_ref()?;
         let elect = match &message {
             Request::Elect(elect) => Some(elect.clone()),

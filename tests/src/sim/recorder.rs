@@ -47,6 +47,11 @@ impl Recorder {
         self.record().now = now;
     }
 
+    /// The true time.
+    pub fn now(&self) -> At {
+        self.record().now
+    }
+
     /// What is behind sealed bytes; none if they were not sealed here.
     pub fn behind(&self, sealed: &SealedView) -> Option<Sealed> {
         self.record().sealed.get(&sealed.0).cloned()

@@ -2,6 +2,7 @@
 
 use nitro_elect_protocol::electorate::{Electorate, VERSION, Voter};
 use nitro_elect_protocol::ids::{ClusterId, NodeId};
+use nitro_elect_protocol::limits::AGE_MAX;
 use nitro_elect_protocol::policy::{Policy, Prefer, Rule};
 use nitro_elect_protocol::quorum;
 use std::time::Duration;
@@ -34,6 +35,29 @@ pub struct Weather {
     pub in_order: bool,
 }
 
+/// What sets some worlds apart.
+struct Shape {
+    open: bool,
+    observers: usize,
+    joins_late: Option<usize>,
+    max_age: Duration,
+}
+
+impl Shape {
+    fn draw(dice: &mut Dice, n: usize, lease: Duration) -> Self {
+        let open = n > 1 && dice.chance(80);
+        let observers = if !open && dice.chance(100) { dice.between(1, 2) as usize } else { 0 };
+        // Not below the differences between wall clocks.
+        let short = (lease * 12).max(Duration::from_secs(20));
+        Shape {
+            open,
+            observers,
+            joins_late: (n > 2 && dice.chance(80)).then(|| dice.below(n as u64) as usize),
+            max_age: if lease >= Duration::from_secs(1) && dice.chance(80) { short } else { AGE_MAX },
+        }
+    }
+}
+
 /// Everything that a world follows from.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -45,8 +69,20 @@ pub struct Scenario {
     pub n: usize,
     /// Byzantine voters tolerated.
     pub f: usize,
-    /// Byzantine voters there are: the last ones.
+    /// Whether the cluster is open: its electorate is the list of active nodes (DESIGN §3.7).
+    pub open: bool,
+    /// Nodes that follow without voting, on the machines after the voters'.
+    pub observers: usize,
+    /// A machine whose node starts for the first time when the storm is over.
+    pub joins_late: Option<usize>,
+    /// How old attestation documents may grow; enclaves renew theirs in a sixth of it.
+    pub max_age: Duration,
+    /// Byzantine voters there are.
     pub byzantine: usize,
+    /// The machine of the first of them; the others are on the next ones, around. The first machine weighs most.
+    pub byzantine_from: usize,
+    /// Whether Byzantine voters and hostile proxies go on attacking when the storm is over.
+    pub attacks_last: bool,
     /// Proxies that are hostile, in thousandths.
     pub hostile_proxies: u64,
     /// How many leases every enclave and proxy is down after the storm, under a live leader: 0 for not at all.
@@ -88,15 +124,27 @@ impl Scenario {
         let lease = Duration::from_millis(*dice.pick(&[200, 500, 1000, 1000, 1000, 1000, 5000]));
         let fault_every = lease * *dice.pick(&[1, 2, 4, 8]) / 2;
         let mut adversaries = dice.clone().fork();
+        let byzantine = if adversaries.chance(500) { adversaries.between(0, f as u64) as usize } else { 0 };
+        let hostile_proxies = *adversaries.pick(&[0, 0, 300]);
+        let outage = *adversaries.pick(&[0, 0, 0, 10]);
+        let shape = Shape::draw(&mut adversaries, n, lease);
+        let (byzantine, outage) = if shape.open { (0, 0) } else { (byzantine, outage) };
+        let attacked = (byzantine > 0 || hostile_proxies > 0) && outage == 0;
         Scenario {
             seed,
             primitives: if seed % 50 == 49 { Primitives::Real } else { Primitives::StandIn },
             n,
-            f,
-            byzantine: if adversaries.chance(500) { adversaries.between(0, f as u64) as usize } else { 0 },
-            hostile_proxies: *adversaries.pick(&[0, 0, 300]),
-            outage: *adversaries.pick(&[0, 0, 0, 10]),
-            policy: draw_policy(&mut dice),
+            f: if shape.open { 0 } else { f },
+            open: shape.open,
+            observers: shape.observers,
+            joins_late: shape.joins_late,
+            max_age: shape.max_age,
+            byzantine,
+            byzantine_from: adversaries.below(n as u64) as usize,
+            attacks_last: attacked && adversaries.chance(700),
+            hostile_proxies,
+            outage,
+            policy: draw_policy(&mut dice, shape.open),
             lease,
             enclaves: *dice.pick(&[1, 1, 2, 3]),
             coded: dice.chance(50),
@@ -119,7 +167,13 @@ impl Scenario {
             primitives: Primitives::StandIn,
             n,
             f: quorum::default_f(n),
+            open: false,
+            observers: 0,
+            joins_late: None,
+            max_age: AGE_MAX,
             byzantine: 0,
+            byzantine_from: 0,
+            attacks_last: false,
             hostile_proxies: 0,
             outage: 0,
             policy: Policy::of(Rule::Priority),
@@ -142,14 +196,14 @@ impl Scenario {
     pub fn electorate(&self, voters: Vec<Voter>) -> Electorate {
         let mut electorate = Electorate {
             version: VERSION,
-            cluster: ClusterId([7; 16]),
+            cluster: if self.open { ClusterId::OPEN } else { ClusterId([7; 16]) },
             name: "simulated".into(),
             epoch: 0,
             previous: None,
             f: self.f as u32,
             policy: self.policy,
             lease_ms: self.lease.as_millis() as u64,
-            trust: Shared::get().trust(),
+            trust: Shared::get().trust_up_to(self.max_age),
             voters,
         };
         electorate.sort();
@@ -163,10 +217,11 @@ impl Scenario {
     }
 }
 
-fn draw_policy(dice: &mut Dice) -> Policy {
+fn draw_policy(dice: &mut Dice, open: bool) -> Policy {
     let rule = *dice.pick(&[Rule::Priority, Rule::Priority, Rule::Highest, Rule::Rotate, Rule::Lottery]);
     let prefer = if dice.chance(250) { Prefer::Return } else { Prefer::Stay };
-    Policy { sticky: dice.chance(600), prefer, ..Policy::of(rule) }
+    let drawn = Policy { sticky: dice.chance(600), prefer, ..Policy::of(rule) };
+    if open { Policy::of(Rule::Highest) } else { drawn }
 }
 
 /// A step must hold two round trips and a write.

@@ -35,6 +35,10 @@ impl World {
             Fault::OneWay => self.one_way(machine, span),
             Fault::Slow => self.machines[machine].slow_until = self.at + span,
             Fault::EnclaveRestart => self.restart_enclave(Duration::from_millis(1)),
+            // These are counted when it comes to them.
+            Fault::EnclaveStruck => return self.ambush = true,
+            Fault::CrashInWrite => return self.machines[machine].doomed = true,
+            Fault::EnclaveClone if !self.clone_enclave() => return,
             Fault::EnclaveDown => self.restart_enclave(span),
             Fault::ProxyDown => self.lose_proxy(span),
             Fault::DiskFailure => self.machines[machine].failing_writes += self.dice.between(1, 3),
@@ -78,7 +82,8 @@ impl World {
         for peer in (0..self.machines.len()).filter(|peer| *peer != machine) {
             self.disconnect(machine, peer);
         }
-        if !reboots && self.dice.chance(self.scenario.last_wills) {
+        let votes = machine < self.scenario.n;
+        if votes && !reboots && self.dice.chance(self.scenario.last_wills) {
             self.send_last_will(machine);
         }
         let down = self.a_while();
@@ -180,12 +185,13 @@ impl World {
 
     /// The storm is over: everything that was broken is mended at once.
     pub(super) fn calm_down(&mut self) {
-        self.calm = true;
+        (self.calm, self.ambush) = (true, false);
         self.trace.note(self.at, "all", || "calm".into());
         self.links.mend_all();
         for machine in 0..self.machines.len() {
             self.machines[machine].slow_until = self.at;
             self.machines[machine].failing_writes = 0;
+            self.machines[machine].doomed = false;
             self.machines[machine].clock.wall_ahead_ms = 0;
             let life = self.machines[machine].life;
             if self.is_silenced(machine) {
@@ -201,6 +207,7 @@ impl World {
             self.queue.plan(self.at, Happening::Boot { host });
         }
         self.proxies.iter_mut().for_each(|proxy| proxy.is_up = true);
+        self.reform_proxies();
         self.ending = Some(Ending::of(self));
     }
 }

@@ -105,6 +105,8 @@ pub struct World {
     pub(super) ending: Option<Ending>,
     pub(super) outage: Option<Outage>,
     pub(super) calm: bool,
+    /// Whether the next election's enclave is to end in the midst of it.
+    pub(super) ambush: bool,
     /// When the count of happenings begins anew, and where it stood.
     busy: (At, u64),
 }
@@ -114,16 +116,17 @@ impl World {
     pub fn new(scenario: Scenario, trace: Trace) -> Self {
         let mut dice = Dice::new(scenario.seed ^ 0x5eed);
         let shared = Shared::get();
-        let machines: Vec<Machine> = (0..scenario.n)
+        let machines: Vec<Machine> = (0..scenario.n + scenario.observers)
             .map(|index| {
                 let clock = draw_clock(&mut dice);
                 Machine::new(index, scenario.primitives, clock, &mut dice)
             })
             .collect();
-        let voters = machines.iter().enumerate();
+        let voters = machines.iter().take(scenario.n).enumerate();
         let voters = voters.map(|(index, machine)| scenario.voter(index, machine.id)).collect();
         let electorate = scenario.electorate(voters);
         let observer = Observer::new(&electorate, machines.iter().map(|machine| machine.id));
+        let links = Links::new(machines.len());
         let mut world = World {
             at: At(0),
             machines,
@@ -135,7 +138,7 @@ impl World {
             electorate,
             dice,
             queue: Queue::default(),
-            links: Links::new(scenario.n),
+            links,
             hosts: Vec::new(),
             proxies: Vec::new(),
             adversaries: Vec::new(),
@@ -143,6 +146,7 @@ impl World {
             ending: None,
             outage: None,
             calm: false,
+            ambush: false,
             busy: (At(0), 0),
             scenario,
         };

@@ -1,9 +1,10 @@
-//! The simulator's command: `simulate --seed N [--trace]` replays one seed, `simulate --secs N` runs fresh seeds
-//! on both cores for that long, `simulate --speed` measures one core. It exits 0 only without a violation; with
-//! `--scan` it goes on after one; with `--expect I4` it succeeds at the first violation of that invariant, and only
-//! then.
+//! The simulator's command: campaigns of seeds, one seed with its event log, and a measure of speed. See
+//! [`arguments::HELP`].
 
-use anyhow::{Context, Result, bail};
+mod arguments;
+mod speed;
+
+use arguments::{HELP, Wanted};
 use nitro_elect_tests::sim::campaign::{self, Failure, Figures};
 use nitro_elect_tests::sim::scenario::Scenario;
 use std::collections::BTreeSet;
@@ -12,75 +13,34 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What was asked for.
-struct Wanted {
-    seed: Option<u64>,
-    seeds: u64,
-    secs: Option<u64>,
-    trace: bool,
-    jobs: usize,
-    scan: bool,
-    speed: bool,
-    expect: Option<String>,
+/// What the command gives when it was wrong itself.
+const USAGE: u8 = 2;
+
+/// Whether a failure ends the campaign.
+fn ends_with(wanted: &Wanted, failure: &Failure) -> bool {
+    match &wanted.expect {
+        Some(invariant) => format!("{:?}", failure.violation.invariant) == *invariant,
+        None => !wanted.scan,
+    }
 }
 
-impl Wanted {
-    /// Whether a failure ends the campaign.
-    fn ends_with(&self, failure: &Failure) -> bool {
-        match &self.expect {
-            Some(invariant) => format!("{:?}", failure.violation.invariant) == *invariant,
-            None => !self.scan,
+fn main() -> ExitCode {
+    let wanted = match Wanted::read(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(wrong) => {
+            eprintln!("simulate: {wrong}");
+            return ExitCode::from(USAGE);
         }
-    }
-}
-
-fn main() -> Result<ExitCode> {
-    let wanted = read_arguments()?;
-    if wanted.speed {
-        return Ok(measure_speed());
-    }
-    if wanted.trace {
-        let seed = wanted.seed.context("--trace needs --seed N")?;
-        return Ok(show(seed));
-    }
-    Ok(run(&wanted))
-}
-
-fn read_arguments() -> Result<Wanted> {
-    let mut wanted = Wanted {
-        seed: None,
-        seeds: u64::MAX,
-        secs: None,
-        trace: false,
-        jobs: 2,
-        scan: false,
-        speed: false,
-        expect: None,
     };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || -> Result<u64> {
-            let text = arguments.next().with_context(|| format!("{argument} needs a number"))?;
-            text.parse().with_context(|| format!("{argument} needs a number, not {text:?}"))
-        };
-        match argument.as_str() {
-            "--seed" => wanted.seed = Some(number()?),
-            "--seeds" => wanted.seeds = number()?,
-            "--secs" => wanted.secs = Some(number()?),
-            "--jobs" => wanted.jobs = number()?.max(1) as usize,
-            "--expect" => wanted.expect = Some(arguments.next().context("--expect needs an invariant")?),
-            "--trace" => wanted.trace = true,
-            "--scan" => wanted.scan = true,
-            "--speed" => wanted.speed = true,
-            _ => bail!(
-                "usage: simulate [--seed N] [--seeds N] [--secs N] [--jobs N] [--trace] [--scan] [--speed] [--expect INVARIANT]"
-            ),
+    match wanted.seed.filter(|_| wanted.trace) {
+        _ if wanted.help => {
+            println!("{HELP}");
+            ExitCode::SUCCESS
         }
+        _ if wanted.speed => speed::measure(),
+        Some(seed) => show(seed),
+        None => run(&wanted),
     }
-    if wanted.secs.is_none() && wanted.seeds == u64::MAX {
-        wanted.seeds = 1;
-    }
-    Ok(wanted)
 }
 
 fn show(seed: u64) -> ExitCode {
@@ -95,26 +55,6 @@ fn show(seed: u64) -> ExitCode {
         }
         Err(violation) => {
             println!("seed {seed}: {violation}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// How fast a healthy cluster of four runs on one core, with a lease of one second.
-fn measure_speed() -> ExitCode {
-    let mut scenario = Scenario::calm(1, 4);
-    scenario.storm = Duration::from_secs(1000);
-    let started = Instant::now();
-    let outcome = campaign::run(scenario);
-    let wall = started.elapsed().as_secs_f64();
-    match outcome {
-        Ok(figures) => {
-            let speed = figures.simulated.as_secs_f64() / wall;
-            println!("{} steps, {speed:.0} simulated seconds per core-second, n = 4", figures.steps);
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            println!("{}", failure.report());
             ExitCode::FAILURE
         }
     }
@@ -136,7 +76,7 @@ fn run(wanted: &Wanted) -> ExitCode {
             match campaign::run_seed(first + index) {
                 Ok(one) => figures.add(&one),
                 Err(failure) => {
-                    let ends = wanted.ends_with(&failure);
+                    let ends = ends_with(wanted, &failure);
                     stop.fetch_or(ends, Ordering::Relaxed);
                     if wanted.scan {
                         println!("seed {}: {}", failure.seed, failure.violation);
@@ -157,7 +97,7 @@ fn run(wanted: &Wanted) -> ExitCode {
 /// Whether the invariant that was to break did.
 fn tell_expected(invariant: &str, clean: u64, failures: &[Failure], wanted: &Wanted) -> ExitCode {
     let seeds = clean + failures.len() as u64;
-    match failures.iter().find(|failure| wanted.ends_with(failure)) {
+    match failures.iter().find(|failure| ends_with(wanted, failure)) {
         Some(failure) => {
             println!("seed {}: {} ({seeds} seeds run)", failure.seed, failure.violation);
             ExitCode::SUCCESS
@@ -182,15 +122,9 @@ fn summarise(results: Vec<(Figures, Vec<Failure>)>, wall: Duration, wanted: &Wan
     if let Some(failure) = failures.first().filter(|_| !wanted.scan) {
         println!("{}", failure.report());
     }
-    let hours = figures.simulated.as_secs_f64() / 3600.0;
     let speed = figures.simulated.as_secs_f64() / (wall.as_secs_f64() * wanted.jobs as f64);
-    println!("{} seeds, {hours:.2} simulated hours, {} elections", figures.seeds, figures.elections);
-    println!("faults: {}", figures.faults);
-    println!(
-        "after the storm, in leases: to a lease {:.2} at most, to agreement {:.2} at most",
-        figures.longest_to_lease, figures.longest_to_agree
-    );
-    println!("{} steps, {speed:.0} simulated seconds per core-second", figures.steps);
+    println!("{} steps, {speed:.0} simulated seconds per second of each thread", figures.steps);
+    println!("{figures}");
     println!("{} violations", failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -11,7 +11,7 @@ use nitro_elect_protocol::seal::{self, SealedView};
 use nitro_elect_protocol::statement::{Signed, Statement, Verified, signing_input};
 use nitro_elect_protocol::view::{Accepted, View};
 
-use crate::sim::clock::EPOCH;
+use crate::sim::clock::{At, EPOCH};
 use crate::sim::world::World;
 
 /// The election that a view is made up for.
@@ -35,24 +35,42 @@ impl World {
         target: Target,
         document: &[u8],
     ) -> Option<SealedView> {
-        let machine = self.adversaries[adversary].machine;
-        let electorate = self.electorate.digest();
         let all: Vec<NodeId> = self.electorate.voters.iter().map(|voter| voter.key).collect();
-        let view = View {
+        let active = self.dice.subset(&all);
+        let (eligible, prefers) = (self.dice.chance(700), self.dice.chance(300));
+        let preferred = prefers.then(|| *self.dice.pick(&all));
+        let accepted = self.craft_accepted(target.term, &all);
+        self.sign_view(adversary, target, document, |view| {
+            (view.active, view.eligible, view.preferred, view.accepted) =
+                (active, eligible, preferred, accepted);
+        })
+    }
+
+    /// Its own view for an election, filled in at will, signed and sealed.
+    pub(super) fn sign_view(
+        &mut self,
+        adversary: usize,
+        target: Target,
+        document: &[u8],
+        fill: impl FnOnce(&mut View),
+    ) -> Option<SealedView> {
+        let machine = self.adversaries[adversary].machine;
+        let mut view = View {
             cluster: self.electorate.cluster,
-            electorate,
+            electorate: self.electorate.digest(),
             enclave: target.enclave,
             term: target.term,
             coordinator: target.coordinator,
             coordinator_generation: target.generation,
             voter: self.machines[machine].id,
             voter_generation: self.machines[machine].disk.record.generation,
-            active: self.dice.subset(&all),
-            eligible: self.dice.chance(700),
-            preferred: self.dice.chance(300).then(|| *self.dice.pick(&all)),
-            accepted: self.craft_accepted(target.term, &all),
+            active: Vec::new(),
+            eligible: true,
+            preferred: None,
+            accepted: None,
             signed_at: EPOCH,
         };
+        fill(&mut view);
         let signed = Verified::sign(view, &*self.adversaries[adversary].key).into_signed();
         self.seal_to(document, target, &codec::encode(&signed))
     }
@@ -68,7 +86,7 @@ impl World {
     /// Seals anything, to the enclave of a document.
     pub(super) fn seal_to(&mut self, document: &[u8], target: Target, bytes: &[u8]) -> Option<SealedView> {
         let trust = &self.electorate.trust;
-        let now = When::Live { now: EPOCH };
+        let now = When::Live { now: EPOCH + self.at.since(At(0)) };
         let enclave = self.crypto().verify_enclave(document, trust, None, now).ok()?;
         let context = seal::context(&self.electorate.digest(), &enclave.id(), target.term);
         let mut randomness = <rand::rngs::StdRng as rand::SeedableRng>::from_seed(self.dice.bytes32());

@@ -2,7 +2,7 @@
 
 use nitro_elect_protocol::heartbeat::Heartbeat;
 use nitro_elect_protocol::ids::Term;
-use nitro_elect_protocol::peer::{CallForViews, PeerMessage};
+use nitro_elect_protocol::peer::{CallForViews, PeerMessage, Refusal};
 use nitro_elect_protocol::promise::Promise;
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::seal::SealedView;
@@ -50,11 +50,11 @@ impl Heard {
                 return delta.heartbeats.iter().for_each(|one| keep(&mut self.heartbeats, one.clone()));
             }
             PeerMessage::Call(call) => self.take_call((**call).clone()),
-            PeerMessage::CallAnswer(answer) => {
-                if let Ok(sealed) = &answer.outcome {
-                    keep(&mut self.views, (answer.term, sealed.clone()));
-                }
-            }
+            PeerMessage::CallAnswer(answer) => match &answer.outcome {
+                Ok(sealed) => keep(&mut self.views, (answer.term, sealed.clone())),
+                Err(Refusal::StaleTerm { last }) => self.term = self.term.max(*last),
+                Err(_) => {}
+            },
             PeerMessage::RenewAnswer(answer) => {
                 if let Ok(promise) = &answer.outcome {
                     keep(&mut self.promises, promise.clone());

@@ -3,12 +3,13 @@
 //! A Byzantine machine runs the product's core like all others, so that it gossips, calls and leads as a cunning
 //! voter would, but everything that leaves the core passes through [`World::tamper`], and besides that the voter
 //! makes moves of its own ([`moves`]) with statements of its own ([`craft`]). It can forge nobody's signature; it
-//! has an enclave to itself, and all enclaves answer it at once, without a proxy. When the storm ends it falls
-//! silent, or goes on gossiping and supports nobody.
+//! has an enclave to itself, and all enclaves answer it at once, without a proxy. When the storm ends it goes on
+//! attacking, often with one of the [`plots`] against liveness; or it falls silent; or it gossips and supports nobody.
 
 mod craft;
 mod heard;
 mod moves;
+mod plots;
 
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::peer::PeerMessage;
@@ -18,6 +19,7 @@ use super::dice::Dice;
 use super::fault::Fault;
 use super::world::{Happening, World};
 use heard::Heard;
+use plots::Plot;
 
 /// A Byzantine voter.
 pub struct Adversary {
@@ -25,6 +27,8 @@ pub struct Adversary {
     key: Box<dyn Signer>,
     heard: Heard,
     habits: Habits,
+    /// Counts the steps of its plot.
+    turn: u64,
 }
 
 /// What one Byzantine voter makes a habit of, in thousandths.
@@ -38,6 +42,8 @@ struct Habits {
     lying: u64,
     /// Moves in a lease.
     busy: u32,
+    /// What it does in a calm that it may attack.
+    plot: Plot,
     /// Whether it gossips in the calm, and no more, instead of falling silent.
     lingers: bool,
 }
@@ -50,20 +56,22 @@ impl Habits {
             withholding: *dice.pick(&[0, 0, 100, 900]),
             lying: rate(dice),
             busy: *dice.pick(&[2, 10, 40]),
+            plot: Plot::draw(dice),
             lingers: dice.chance(500),
         }
     }
 }
 
 impl World {
-    /// The last machines' voters are Byzantine, from the start.
+    /// Some machines' voters are Byzantine, from the start.
     pub(super) fn build_adversaries(&mut self) {
-        let n = self.machines.len();
-        for machine in n - self.scenario.byzantine..n {
+        let n = self.scenario.n;
+        for turn in 0..self.scenario.byzantine {
+            let machine = (self.scenario.byzantine_from + turn) % n;
             self.observer.is_byzantine(machine);
             let key = self.machines[machine].key();
             let habits = Habits::draw(&mut self.dice);
-            self.adversaries.push(Adversary { machine, key, heard: Heard::default(), habits });
+            self.adversaries.push(Adversary { machine, key, heard: Heard::default(), habits, turn: 0 });
             let adversary = self.adversaries.len() - 1;
             self.queue.plan(self.at, Happening::Move { adversary });
         }
@@ -71,19 +79,23 @@ impl World {
 
     /// The Byzantine voter on a machine, if there is one.
     pub(super) fn adversary_on(&self, machine: usize) -> Option<usize> {
-        let first = self.machines.len() - self.adversaries.len();
-        machine.checked_sub(first)
+        self.adversaries.iter().position(|adversary| adversary.machine == machine)
+    }
+
+    /// Whether adversaries may strike now: in the storm, and after it if that is the scenario's.
+    pub(super) fn is_attacked(&self) -> bool {
+        !self.calm || self.scenario.attacks_last
     }
 
     /// Whether a machine is to stay down: its Byzantine voter fell silent.
     pub(super) fn is_silenced(&self, machine: usize) -> bool {
-        let adversary = self.adversary_on(machine).filter(|_| self.calm);
+        let adversary = self.adversary_on(machine).filter(|_| !self.is_attacked());
         adversary.is_some_and(|adversary| !self.adversaries[adversary].habits.lingers)
     }
 
     /// A Byzantine voter hears a message, and may answer on its own besides what its core does.
     pub(super) fn overhear(&mut self, from: usize, to: usize, message: &PeerMessage) {
-        let Some(adversary) = self.adversary_on(to).filter(|_| !self.calm) else { return };
+        let Some(adversary) = self.adversary_on(to).filter(|_| self.is_attacked()) else { return };
         self.adversaries[adversary].heard.take_in(message);
         let obliging = self.adversaries[adversary].habits.obliging;
         if !self.dice.chance(obliging) {
@@ -101,17 +113,22 @@ impl World {
         }
     }
 
+    /// Whether a Byzantine voter keeps up one attack now, and does nothing else.
+    fn is_plotting(&self, adversary: usize) -> bool {
+        self.calm && self.adversaries[adversary].habits.plot != Plot::Whim
+    }
+
     /// What becomes of a message that the core of a Byzantine voter sends; none: it is withheld.
     pub(super) fn tamper(&mut self, machine: usize, message: PeerMessage) -> Option<PeerMessage> {
         let Some(adversary) = self.adversary_on(machine) else { return Some(message) };
         if matches!(message, PeerMessage::Digest(_) | PeerMessage::Delta(_)) {
             return Some(message);
         }
-        if self.calm {
+        if !self.is_attacked() {
             return None;
         }
         let habits = self.adversaries[adversary].habits;
-        if self.dice.chance(habits.withholding) {
+        if self.is_plotting(adversary) || self.dice.chance(habits.withholding) {
             self.tally.count(Fault::Withheld);
             return None;
         }
@@ -126,16 +143,20 @@ impl World {
 
     /// A Byzantine voter makes a move of its own, and plans the next.
     pub(super) fn make_move(&mut self, adversary: usize) {
-        if self.calm {
+        if !self.is_attacked() {
             return;
         }
         let Adversary { machine, habits, .. } = &self.adversaries[adversary];
-        let (machine, busy) = (*machine, habits.busy);
-        if self.machines[machine].is_up() {
-            self.strike_out(adversary);
-        }
-        let lease = self.scenario.lease;
-        let next = self.at + self.dice.span(Duration::from_millis(1), lease * 2 / busy);
-        self.queue.plan(next, Happening::Move { adversary });
+        let (machine, habits) = (*machine, *habits);
+        let wait = self.dice.span(Duration::from_millis(1), self.scenario.lease * 2 / habits.busy);
+        let wait = match (self.machines[machine].is_up(), self.is_plotting(adversary)) {
+            (true, true) => self.plot_on(adversary, habits.plot),
+            (true, false) => {
+                self.strike_out(adversary);
+                wait
+            }
+            (false, _) => wait,
+        };
+        self.queue.plan(self.at + wait, Happening::Move { adversary });
     }
 }

@@ -9,7 +9,7 @@ use nitro_elect_protocol::seal::SealedView;
 use nitro_elect_protocol::statement::{Signed, Verified};
 
 use super::craft::Target;
-use crate::sim::clock::EPOCH;
+use crate::sim::clock::{At, EPOCH};
 use crate::sim::fault::Fault;
 use crate::sim::world::World;
 
@@ -25,6 +25,7 @@ impl World {
             7 => self.repeat_something(adversary),
             8 => self.repeat_heartbeats(adversary),
             9 => self.forge_something(adversary),
+            10 if self.dice.chance(500) => self.repeat_resign(adversary),
             10 => self.repeat_promise(adversary),
             _ => self.publish(adversary),
         }
@@ -35,7 +36,7 @@ impl World {
         (machine, self.machines[machine].id, self.machines[machine].disk.record.generation)
     }
 
-    fn tell(&mut self, adversary: usize, to: usize, message: PeerMessage) {
+    pub(super) fn tell(&mut self, adversary: usize, to: usize, message: PeerMessage) {
         let from = self.adversaries[adversary].machine;
         if from != to {
             self.send(from, to, message);
@@ -75,10 +76,10 @@ impl World {
         }
     }
 
-    fn a_call(&mut self, adversary: usize, term: Term, host: usize) -> Option<CallForViews> {
+    pub(super) fn a_call(&mut self, adversary: usize, term: Term, host: usize) -> Option<CallForViews> {
         let document = self.document_of(host)?;
         let trust = &self.electorate.trust;
-        let when = nitro_elect_protocol::attestation::When::Live { now: EPOCH };
+        let when = nitro_elect_protocol::attestation::When::Live { now: EPOCH + self.at.since(At(0)) };
         let enclave = self.crypto().verify_enclave(&document, trust, None, when).ok()?.id();
         let (_, _, own) = self.own(adversary);
         let generation = if self.dice.chance(900) { own } else { Generation(self.dice.below(own.0 + 2)) };
@@ -121,9 +122,19 @@ impl World {
 
     /// Resigns, truly or not, to one voter or to some.
     fn resign(&mut self, adversary: usize, to: Option<usize>) {
+        let up_to_term = self.pick_term(adversary);
+        self.resign_up_to(adversary, up_to_term, to);
+    }
+
+    /// Resigns from all it ever called.
+    pub(super) fn resign_from_all(&mut self, adversary: usize, to: Option<usize>) {
+        let up_to_term = self.adversaries[adversary].heard.term;
+        self.resign_up_to(adversary, up_to_term, to);
+    }
+
+    fn resign_up_to(&mut self, adversary: usize, up_to_term: Term, to: Option<usize>) {
         self.tally.count(Fault::FalseResign);
         let (_, node, generation) = self.own(adversary);
-        let up_to_term = self.pick_term(adversary);
         let all: Vec<NodeId> = self.electorate.voters.iter().map(|voter| voter.key).collect();
         let successor = self.dice.chance(300).then(|| *self.dice.pick(&all));
         let resign = Resign { cluster: self.electorate.cluster, node, generation, up_to_term, successor };
@@ -184,7 +195,7 @@ impl World {
         self.ask_directly(adversary, host, Elect { electorate, term, coordinator, generation, views });
     }
 
-    fn ask_directly(&mut self, adversary: usize, host: usize, elect: Elect) {
+    pub(super) fn ask_directly(&mut self, adversary: usize, host: usize, elect: Elect) {
         self.tally.count(Fault::PrivateTally);
         let answer = self.enclave_answers(host, Request::Elect(Box::new(elect)));
         let Some(Response::Elected { certificate, .. }) = answer else { return };
@@ -232,6 +243,18 @@ impl World {
         self.tally.count(Fault::Replay);
         let answer = RenewAnswer { term: read.term, seq: read.seq, outcome: Ok(promise), certificate: None };
         self.tell(adversary, to, PeerMessage::RenewAnswer(Box::new(answer)));
+    }
+
+    /// Sends somebody else's resignation again, to some.
+    fn repeat_resign(&mut self, adversary: usize) {
+        let messages = self.adversaries[adversary].heard.messages.iter();
+        let resigns = messages.filter(|message| matches!(message, PeerMessage::Resign(_)));
+        let resigns: Vec<PeerMessage> = resigns.cloned().collect();
+        if !resigns.is_empty() {
+            self.tally.count(Fault::Replay);
+            let resign = self.dice.pick(&resigns).clone();
+            self.tell_some(adversary, &resign);
+        }
     }
 
     /// Makes up a statement of somebody else: a heartbeat of a later life, a promise, a resignation.
