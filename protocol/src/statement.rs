@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -44,7 +45,7 @@ pub fn signing_input(domain: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Signed bytes, not yet believed.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "", deny_unknown_fields)]
 pub struct Signed<T> {
     #[serde(with = "serde_bytes")]
@@ -86,6 +87,13 @@ impl<T: Statement> Signed<T> {
     }
 }
 
+impl<T> Hash for Signed<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+        self.signature.hash(state);
+    }
+}
+
 impl<T> fmt::Debug for Signed<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Signed({} bytes)", self.bytes.len())
@@ -97,6 +105,12 @@ impl<T> fmt::Debug for Signed<T> {
 pub struct Verified<T> {
     statement: T,
     signed: Signed<T>,
+}
+
+impl<T> Hash for Verified<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.signed.hash(state);
+    }
 }
 
 impl<T: Statement> Verified<T> {

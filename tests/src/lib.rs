@@ -2,5 +2,6 @@
 //!
 //! Everything here and there is test code: nothing of it is linked into what the project ships.
 
+pub mod model;
 pub mod sim;
 pub mod skip;

@@ -14,12 +14,12 @@ use super::timing::Timing;
 const HOLDS_MAX: u32 = 6;
 
 /// Who waits until when at one voter. At most one entry a voter of the electorate.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct BackOff {
     nodes: BTreeMap<NodeId, Waiting>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Waiting {
     holds: u32,
     until: Boot,

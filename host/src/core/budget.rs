@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Buckets of one kind, one a peer. Peers are admitted before they can spend, so the map stays bounded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Budget {
     per_second: u32,
     peers: BTreeMap<NodeId, Bucket>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bucket {
     /// Tokens in thousandths.
     milli: u64,

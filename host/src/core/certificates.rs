@@ -23,7 +23,7 @@ pub struct Held {
 }
 
 /// The highest certificate and the state of fetching newer ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Certificates {
     highest: Option<Held>,
     asked: BTreeMap<NodeId, Boot>,

@@ -15,7 +15,7 @@ use super::timing::Timing;
 const WINDOW: usize = 16;
 
 /// What is known of one node's life.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Pulse {
     last_life: Option<Boot>,
     intervals: VecDeque<Duration>,
@@ -25,7 +25,7 @@ pub struct Pulse {
 }
 
 /// The smallest lag seen in a generation: nanoseconds of the receiver's clock less the sender's.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Lag {
     generation: Generation,
     least: i128,

@@ -4,7 +4,7 @@ use nitro_elect_protocol::ids::{ClusterId, ElectorateDigest, Generation, NodeId,
 use serde::{Deserialize, Serialize};
 
 /// Whom a voter last supported, by view or by promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Support {
     /// The term.
@@ -20,7 +20,7 @@ pub struct Support {
 }
 
 /// The durable state of one node, rewritten as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// Whose state it is.

@@ -5,6 +5,7 @@ use nitro_elect_protocol::enclave_api::{Request, Response};
 use nitro_elect_protocol::ids::{EnclaveId, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::Core;
@@ -14,7 +15,7 @@ use super::event::{Action, EnclaveIndex, Notice, RequestId, Unanswered};
 const RENEWAL: Duration = Duration::from_secs(600);
 
 /// What a question was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// To see whether it answers.
     Health,
@@ -42,7 +43,7 @@ pub struct Known {
 }
 
 /// One enclave endpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Slot {
     /// Its verified document.
     pub known: Option<Known>,
@@ -54,11 +55,21 @@ pub struct Slot {
 }
 
 /// All enclave endpoints.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Enclaves {
     slots: Vec<Slot>,
     pending: BTreeMap<RequestId, (EnclaveIndex, Purpose)>,
     asked: u64,
+}
+
+/// What may be called upon, and which questions are under way.
+impl Hash for Enclaves {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for slot in &self.slots {
+            (slot.known.as_ref().map(|known| known.enclave.id()), slot.health, slot.due).hash(state);
+        }
+        (&self.pending, self.asked).hash(state);
+    }
 }
 
 impl Enclaves {

@@ -19,7 +19,7 @@ use super::event::{Action, Drop, HaltReason, Notice};
 const OWN_KEPT: usize = 64;
 
 /// The part of gossip that is not in the members' table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gossip {
     /// The newest own heartbeat.
     pub own: Option<Verified<Heartbeat>>,

@@ -12,6 +12,7 @@ use nitro_elect_protocol::proof::LeaseProof;
 use nitro_elect_protocol::statement::{Signed, Verified};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use super::Core;
 use super::event::{Action, Drop, LeaseLoss, Notice};
@@ -21,7 +22,7 @@ use super::timing::Timing;
 const ROUNDS_KEPT: usize = 4;
 
 /// A renewal under way or answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Round {
     seq: u64,
     t0: Boot,
@@ -34,8 +35,16 @@ struct Round {
     complete: bool,
 }
 
+/// What a promise for it counts for, not the promises themselves.
+impl Hash for Round {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.seq, self.t0, self.challenge, &self.nonces, &self.taught, self.complete).hash(state);
+        self.promises.keys().for_each(|voter| voter.hash(state));
+    }
+}
+
 /// A leadership of this life. Holding it says nothing yet of the lease.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Lead {
     /// The term that is claimed: that of the highest certificate, which names this life.
     pub term: Term,

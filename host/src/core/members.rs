@@ -9,6 +9,7 @@ use nitro_elect_protocol::peer::DigestEntry;
 use nitro_elect_protocol::statement::Verified;
 use nitro_elect_protocol::time::{Boot, Now, Wall};
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::config::Observers;
@@ -17,7 +18,7 @@ use super::terms::lower_median;
 use super::timing::Timing;
 
 /// One node as this one sees it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Member {
     /// Its newest heartbeat, and when it arrived.
     pub newest: Option<(Verified<Heartbeat>, Boot)>,
@@ -69,8 +70,16 @@ impl Member {
     }
 }
 
+/// Who is seen alive, and until when; not what it says of itself.
+impl Hash for Member {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.voter, self.connected, &self.reached_at, self.active_since, &self.pulse).hash(state);
+        self.flags().eligible().hash(state);
+    }
+}
+
 /// All nodes that this one knows, but itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Members {
     me: NodeId,
     timing: Timing,
@@ -80,6 +89,12 @@ pub struct Members {
     open_max: Option<usize>,
     /// How late this node itself runs: detection waits that much longer.
     pub lateness: Duration,
+}
+
+impl Hash for Members {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.nodes, self.lateness).hash(state);
+    }
 }
 
 /// What a heartbeat changed.

@@ -32,6 +32,7 @@ mod enclaves;
 mod equivocation;
 pub mod event;
 mod follow;
+mod fork;
 mod gossip;
 mod handover;
 mod lead;
@@ -86,7 +87,7 @@ const CERTIFICATES_A_SECOND: u32 = 32;
 const DOCUMENTS_A_SECOND: u32 = 4;
 
 /// A view was signed for this term, and no certificate has come of it yet.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Awaited {
     term: Term,
     enclave: EnclaveId,
@@ -100,7 +101,7 @@ pub struct Core {
     name: String,
     address: String,
     generation: Generation,
-    key: Box<dyn Signer>,
+    key: Arc<dyn Signer>,
     crypto: Arc<dyn Crypto>,
     rng: StdRng,
     fanout: usize,
@@ -167,7 +168,7 @@ impl Core {
             name: config.name,
             address: config.address,
             generation: config.record.generation,
-            key,
+            key: Arc::from(key),
             crypto,
             rng: StdRng::from_seed(config.seed),
             fanout: config.fanout,

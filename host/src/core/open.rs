@@ -9,7 +9,7 @@ use super::Core;
 use super::event::{Action, LeaseLoss, Notice};
 
 /// What makes a cluster open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Open {
     /// Whether to lead a list of this node alone.
     pub alone: bool,

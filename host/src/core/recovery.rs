@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::Core;
 
 /// What others told so far.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Recovery {
     until: Boot,
     next_question: Boot,

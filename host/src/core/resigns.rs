@@ -6,7 +6,7 @@ use nitro_elect_protocol::statement::Verified;
 use std::collections::BTreeMap;
 
 /// What each node last resigned from. At most one entry a voter: the caller admits voters only.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Resigns {
     nodes: BTreeMap<NodeId, Verified<Resign>>,
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 const KEPT: usize = 64;
 
 /// Digests of documents, the oldest forgotten first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
     known: BTreeSet<[u8; 32]>,
     order: VecDeque<[u8; 32]>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The lease and what is derived from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// How long one round of support lasts.
     pub lease: Duration,

@@ -17,7 +17,7 @@ use super::resigns::Resigns;
 use super::timing::Timing;
 
 /// A live promise: support for one holder until a time on this voter's own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Hold {
     /// Whom it is to.
     pub holder: NodeId,
@@ -43,7 +43,7 @@ pub struct Asker {
 }
 
 /// The support that one voter gives.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Voter {
     timing: Timing,
     record: Record,

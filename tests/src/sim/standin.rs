@@ -62,6 +62,11 @@ pub fn open(key: &HpkeKey, context: &[u8], sealed: &SealedView) -> Result<Vec<u8
     if found == mark(key, context) { Ok(view.to_vec()) } else { Err(OpenError) }
 }
 
+/// What is behind a mark, whoever it was sealed to: for those who watch.
+pub fn behind(sealed: &SealedView) -> Option<&[u8]> {
+    sealed.0.split_at_checked(SEAL_OVERHEAD).map(|(_, view)| view)
+}
+
 /// What [`StandIn`] takes for the signature of the enclave with this key.
 pub fn enclave_signature(spki: &[u8], input: &[u8]) -> Vec<u8> {
     spread::<32>(spki, input).to_vec()

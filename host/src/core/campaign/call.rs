@@ -8,6 +8,7 @@ use nitro_elect_protocol::statement::Verified;
 use nitro_elect_protocol::time::{Boot, Now};
 use nitro_elect_protocol::view::View;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use super::Phase;
 use crate::core::durable::Support;
@@ -16,7 +17,7 @@ use crate::core::voter::Asker;
 use crate::core::{Awaited, Core};
 
 /// A call whose views come in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Collect {
     /// The term.
     pub term: Term,
@@ -29,6 +30,14 @@ pub struct Collect {
     deadline: Boot,
     /// Half a step past the q-th view.
     tally_at: Option<Boot>,
+}
+
+/// Without the call's own bytes: its term and enclave stand for them.
+impl Hash for Collect {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.term, self.enclave, self.deadline, self.tally_at).hash(state);
+        (&self.views, &self.refusals, &self.closed).hash(state);
+    }
 }
 
 impl Collect {

@@ -13,6 +13,7 @@ use nitro_elect_protocol::peer::Refusal;
 use nitro_elect_protocol::time::{Boot, Now};
 use rand::Rng;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::Core;
@@ -25,7 +26,7 @@ use tally::Tallying;
 const CALLS_KEPT: usize = 16;
 
 /// Where an election of this node's stands.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub enum Phase {
     /// None is under way.
     #[default]
@@ -39,7 +40,7 @@ pub enum Phase {
 }
 
 /// A voter's wish to have a leader.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Campaign {
     /// Where it stands.
     pub phase: Phase,
@@ -61,6 +62,14 @@ pub struct Campaign {
     calls: BTreeMap<Term, Boot>,
     /// The highest term this life called.
     pub highest_called: Term,
+}
+
+/// Without the number of pre-votes, which tells answers apart alone.
+impl Hash for Campaign {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.phase, self.not_before, self.leaderless_since, self.jitter).hash(state);
+        (&self.told, self.turn, &self.calls, self.highest_called).hash(state);
+    }
 }
 
 impl Campaign {

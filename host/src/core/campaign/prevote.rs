@@ -6,6 +6,7 @@ use nitro_elect_protocol::ids::{Generation, NodeId};
 use nitro_elect_protocol::peer::{PeerMessage, PreVote, PreVoteAnswer, Refusal};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use super::Phase;
 use crate::core::Core;
@@ -14,7 +15,7 @@ use crate::core::event::{CallFailure, Drop, EnclaveIndex};
 use crate::core::voter::Asker;
 
 /// A pre-vote under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PreVoting {
     /// Names it.
     round: u64,
@@ -29,6 +30,14 @@ pub struct PreVoting {
     closed: BTreeSet<NodeId>,
     /// A leader under its live lease needs the enclave's answer alone.
     under_lease: bool,
+}
+
+/// Without its number.
+impl Hash for PreVoting {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.deadline, self.enclave, self.tried, self.under_lease).hash(state);
+        (&self.yes, &self.refusals, &self.closed).hash(state);
+    }
 }
 
 impl Core {

@@ -16,7 +16,7 @@ use crate::core::enclaves::Purpose;
 use crate::core::event::{CallFailure, EnclaveIndex, Unanswered};
 
 /// An election that the enclave counts.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Tallying {
     /// The term.
     pub term: Term,
