@@ -7,6 +7,7 @@ pub mod demo;
 pub mod document_file;
 pub mod descriptors;
 pub mod duration;
+pub mod eif;
 pub mod enclave_client;
 pub mod evidence_file;
 pub mod help;

@@ -9,6 +9,7 @@
 mod attestation;
 mod checklist;
 mod demo;
+mod eif;
 mod electorate_flags;
 mod failure;
 mod init;
@@ -76,6 +77,7 @@ enum Command {
     Init(init::Args),
     Verify(verify::Args),
     Attestation(attestation::Args),
+    Eif(eif::Args),
     SimulateEnclave(simulate_enclave::Args),
 }
 
@@ -102,6 +104,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Init(args) => init::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Attestation(args) => attestation::run(args),
+        Command::Eif(args) => eif::run(args),
         Command::SimulateEnclave(args) => simulate_enclave::run(args),
     }
 }
