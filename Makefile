@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check simulate mutants deps
+.PHONY: help run test check simulate mutants enclave eif measure tcb deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
@@ -38,6 +38,18 @@ simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, 
 
 mutants: ## remove one guard at a time, and demand that the simulator notices (about half an hour)
 	CARGO='$(CARGO)' tests/mutants/run
+
+enclave: ## the static program of the enclave's image; prints its path
+	@CARGO='$(CARGO)' enclave/image/program
+
+eif: ## the enclave's image and its measurements: from nitro-cli, from KERNEL= (MODULES=, CMDLINE=), or for an emulation
+	@CARGO='$(CARGO)' enclave/image/eif
+
+measure: ## program and image, each built twice in different folders: exits 0 only if every byte is equal
+	@CARGO='$(CARGO)' enclave/image/measure
+
+tcb: ## what has to be trusted inside the image: lines of our code, and each crate linked with it
+	@CARGO='$(CARGO)' enclave/image/tcb
 
 deps: ## install what tests and checks need: Debian packages (as root), cargo-deny
 	@missing=; \

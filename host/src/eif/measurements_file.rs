@@ -22,8 +22,8 @@ use crate::limits::MEASUREMENTS_FILE_MAX;
 
 /// How nitro-cli writes the one algorithm that there is.
 const ALGORITHM: &str = "Sha384 { ... }";
-/// What it begins with, whatever the rest.
-const SHA384: &str = "Sha384";
+/// What it begins with, in older and in newer versions of nitro-cli.
+const SHA384: [&str; 2] = ["Sha384", "Sha512_48"];
 
 /// The measurements of an image, and what it is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum MeasurementsTextError {
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// Another algorithm.
-    #[error("the algorithm is {0:?}, not {SHA384}")]
+    #[error("the algorithm is {0:?}, not SHA-384")]
     Algorithm(String),
     /// A register is not 96 hexadecimal digits.
     #[error("PCR{index}: {fault}")]
@@ -118,7 +118,7 @@ pub fn load(path: &Path) -> Result<Measured, MeasurementsFileError> {
 /// Reads the text of such a file.
 pub fn parse(text: &str) -> Result<Measured, MeasurementsTextError> {
     let FileText { measurements, image_kind } = serde_json::from_str(text)?;
-    if !measurements.hash_algorithm.starts_with(SHA384) {
+    if !SHA384.iter().any(|name| measurements.hash_algorithm.starts_with(name)) {
         return Err(MeasurementsTextError::Algorithm(measurements.hash_algorithm));
     }
     let kind = match image_kind {
@@ -181,6 +181,9 @@ mod tests {
         let measured = parse(&printed().to_string()).unwrap();
         assert_eq!(measured.kind, ImageKind::Nitro);
         assert_eq!(measured.measurements.pcrs().collect::<Vec<_>>().len(), 3);
+        let mut newer = printed();
+        newer["Measurements"]["HashAlgorithm"] = json!("Sha512_48 { .. }");
+        assert_eq!(parse(&newer.to_string()).unwrap(), measured);
         let mut described = printed();
         described["IsSigned"] = json!(true);
         described["Measurements"]["PCR8"] = json!(digits(8));

@@ -12,6 +12,7 @@
 
 pub mod build;
 pub mod cpio;
+mod der;
 pub mod elf;
 pub mod fault;
 pub mod format;

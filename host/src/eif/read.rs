@@ -269,3 +269,5 @@ fn text(cmdline: &[u8]) -> Result<&str, EifError> {
     }
 }
 
+#[cfg(test)]
+mod tests;
