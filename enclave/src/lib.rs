@@ -20,10 +20,14 @@
 
 pub mod attestor;
 pub mod decision;
+pub mod init;
 pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod nsm;
+pub mod parameters;
+pub mod parent;
+pub mod random_source;
 pub mod server;
 pub mod service;
 pub mod tally;

@@ -14,6 +14,17 @@ pub const DOCUMENT_RETRY: Duration = Duration::from_secs(5);
 /// Documents over a caller's nonce in any second: one takes the module some milliseconds.
 pub const NONCES_PER_SECOND: u32 = 16;
 
+/// The longest command line that a kernel takes, in bytes: 2048 on x86-64 and arm64, and room for others.
+pub const KERNEL_LINE_MAX: usize = 4096;
+/// Kernel modules in an image: the four or five of vsock and the security module, and some to spare.
+pub const MODULES_MAX: usize = 16;
+/// The context id of the parent instance, as Nitro has it.
+pub const PARENT_CID: u32 = 3;
+/// The port on which nitro-cli waits for word that an enclave is up.
+pub const HEARTBEAT_PORT: u32 = 9000;
+/// How long the parent may take to answer that word; nothing waits for it.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The vsock port of the service.
 pub const VSOCK_PORT: u32 = 5005;
 /// How long the listener pauses after it could not accept.

@@ -1,30 +1,46 @@
-//! The program inside the enclave: opens the security module, makes its keys, serves vsock port 5005.
+//! The program inside the enclave: sets up the machine if it is the first process, opens the security module, makes
+//! its keys, attests, serves vsock port 5005, tells the parent.
 //!
-//! It has no switch that fakes anything. Its one parameter is part of what the image's measurements cover.
+//! It has no switch that fakes anything, and its parameters are under the image's measurements. The console belongs to
+//! the host: what is printed comes from this program, its kernel and the security module, never from a client.
+//!
+//! Exit codes: 2 wrong parameters, 3 no security module or no answer from it, 4 a random source that is not the
+//! security module, 5 the machine could not be set up, 1 anything else. The first process of an image restarts the
+//! machine instead of exiting, and names the code on the console.
 
-use nitro_elect_enclave::attestor::ModuleAttestor;
-use nitro_elect_enclave::keys::{KeyError, Keys, RsaSize, SERVICE_VERSION};
+use nitro_elect_enclave::attestor::{Attestor, ModuleAttestor, ModuleError};
+use nitro_elect_enclave::init::{self, InitError};
+use nitro_elect_enclave::keys::{KeyError, Keys, SERVICE_VERSION};
 use nitro_elect_enclave::limits::VSOCK_PORT;
 use nitro_elect_enclave::nsm::{NoModule, Nsm};
+use nitro_elect_enclave::parameters::{ParameterError, Parameters};
+use nitro_elect_enclave::parent;
+use nitro_elect_enclave::random_source::{self, RandomSourceError};
 use nitro_elect_enclave::server::{serve, workers};
 use nitro_elect_enclave::service::Service;
 use nitro_elect_protocol::crypto::Ring;
 use std::convert::Infallible;
-use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("usage: nitro-elect-enclave [--rsa-bits 2048|3072]")]
-    Usage,
     #[error(transparent)]
-    Module(#[from] NoModule),
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+    #[error(transparent)]
+    NoModule(#[from] NoModule),
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    #[error(transparent)]
+    RandomSource(#[from] RandomSourceError),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error("cannot start the runtime: {0}")]
@@ -34,46 +50,76 @@ enum StartError {
 }
 
 impl StartError {
-    /// 2: wrong arguments; 3: no security module; 1: anything else.
-    fn exit_code(&self) -> ExitCode {
+    fn exit_code(&self) -> u8 {
         match self {
-            StartError::Usage => ExitCode::from(2),
-            StartError::Module(_) => ExitCode::from(3),
-            _ => ExitCode::FAILURE,
+            StartError::Parameters(_) | StartError::Init(InitError::KernelLine(_)) => 2,
+            StartError::NoModule(_) | StartError::Module(_) => 3,
+            StartError::RandomSource(_) => 4,
+            StartError::Init(_) => 5,
+            StartError::Keys(_) | StartError::Runtime(_) | StartError::Listen(_) => 1,
         }
     }
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(std::env::args_os().skip(1).collect());
-    eprintln!("nitro-elect-enclave: {error}");
-    error.exit_code()
+    let is_first = init::is_first_process();
+    let Err(error) = parameters(is_first).and_then(run);
+    let code = error.exit_code();
+    say(&format!("did not start: {error} (exit code {code})"));
+    if is_first { init::end(code.into()) } else { code.into() }
 }
 
-fn run(arguments: Vec<OsString>) -> Result<Infallible, StartError> {
-    let size = rsa_size(&arguments)?;
-    let module = Nsm::open()?;
-    let keys = Keys::generate(size)?;
-    let enclave = keys.enclave();
-    let start = Instant::now();
-    let attestor = ModuleAttestor::new(keys, module, Box::new(move || start.elapsed()));
-    let service = Arc::new(Service::new(attestor, Box::new(Ring)));
-    // One blocking thread for each turn in the server's queues.
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(2 * workers() + 1).build();
-    runtime.map_err(StartError::Runtime)?.block_on(async {
+/// One line on the console.
+fn say(text: &str) {
+    eprintln!("nitro-elect-enclave: {text}");
+}
+
+/// The parameters, once the machine is set up. The kernel hands its first process every word of its line that it
+/// does not know itself as an argument; so there the line alone counts.
+fn parameters(is_first: bool) -> Result<Parameters, StartError> {
+    if is_first {
+        return Ok(init::prepare()?.parameters()?);
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    Ok(Parameters::from_arguments(&arguments)?)
+}
+
+fn run(parameters: Parameters) -> Result<Infallible, StartError> {
+    let service = start(&parameters)?;
+    runtime()?.block_on(async {
         let address = VsockAddr::new(VMADDR_CID_ANY, VSOCK_PORT);
         let listener = VsockListener::bind(address).map_err(StartError::Listen)?;
-        eprintln!("nitro-elect-enclave {SERVICE_VERSION}: enclave {enclave} serves vsock port {VSOCK_PORT}");
+        let enclave = service.attestor().enclave();
+        say(&format!("version {SERVICE_VERSION}, enclave {enclave}, serves vsock port {VSOCK_PORT}"));
+        tokio::spawn(tell(parameters.parent_cid));
         Ok(serve(listener, service).await)
     })
 }
 
-fn rsa_size(arguments: &[OsString]) -> Result<RsaSize, StartError> {
-    let arguments: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
-    match arguments.as_deref() {
-        Some([]) | Some(["--rsa-bits", "2048"]) => Ok(RsaSize::Bits2048),
-        Some(["--rsa-bits", "3072"]) => Ok(RsaSize::Bits3072),
-        _ => Err(StartError::Usage),
+/// A service with keys made here, whose first document is at hand.
+fn start(parameters: &Parameters) -> Result<Arc<Service<ModuleAttestor<Nsm>>>, StartError> {
+    let mut module = Nsm::open()?;
+    random_source::check(Path::new(random_source::CURRENT))?;
+    if module.is_debug()? {
+        say("DEBUG MODE: all measurements are zero; nodes refuse this enclave unless told otherwise");
+    }
+    let keys = Keys::generate(parameters.rsa)?;
+    let start = Instant::now();
+    let attestor = ModuleAttestor::new(keys, module, Box::new(move || start.elapsed()));
+    attestor.attest(None)?;
+    Ok(Arc::new(Service::new(attestor, Box::new(Ring))))
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    // One blocking thread for each turn in the server's queues.
+    let threads = 2 * workers() + 1;
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(threads).build();
+    runtime.map_err(StartError::Runtime)
+}
+
+async fn tell(parent_cid: u32) {
+    if let Err(error) = parent::tell(parent_cid).await {
+        say(&format!("the parent was not told that the enclave is up: {error}; serving all the same"));
     }
 }
 
@@ -81,27 +127,19 @@ fn rsa_size(arguments: &[OsString]) -> Result<RsaSize, StartError> {
 mod tests {
     use super::*;
 
-    fn size(arguments: &[&str]) -> Result<RsaSize, StartError> {
-        rsa_size(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn the_key_has_2048_bits_unless_3072_are_asked_for() {
-        assert!(matches!(size(&[]), Ok(RsaSize::Bits2048)));
-        assert!(matches!(size(&["--rsa-bits", "3072"]), Ok(RsaSize::Bits3072)));
-    }
-
-    #[test]
-    fn any_other_argument_is_refused() {
-        for arguments in [&["--rsa-bits"][..], &["--rsa-bits", "1024"], &["--simulate"], &["x", "y", "z"]] {
-            assert!(matches!(size(arguments), Err(StartError::Usage)), "{arguments:?}");
-        }
-    }
-
     #[test]
     fn without_a_security_module_nothing_starts() {
-        if !std::path::Path::new("/dev/nsm").exists() {
-            assert!(matches!(run(Vec::new()), Err(StartError::Module(NoModule))));
+        if !Path::new("/dev/nsm").exists() {
+            let error = run(Parameters::default()).unwrap_err();
+            assert!(matches!(error, StartError::NoModule(NoModule)));
+            assert_eq!(error.exit_code(), 3);
         }
+    }
+
+    #[test]
+    fn wrong_parameters_have_one_exit_code_wherever_they_stand() {
+        let wrong = ParameterError::Usage;
+        assert_eq!(StartError::from(wrong.clone()).exit_code(), 2);
+        assert_eq!(StartError::from(InitError::from(wrong)).exit_code(), 2);
     }
 }

@@ -31,6 +31,25 @@ impl Nsm {
     }
 }
 
+/// Registers that the hypervisor fills from the image; in debug mode it leaves them zero.
+const IMAGE_REGISTERS: std::ops::Range<u16> = 0..3;
+
+impl Nsm {
+    /// Whether the enclave runs in debug mode, where the host reads its console and its measurements are zero.
+    pub fn is_debug(&mut self) -> Result<bool, ModuleError> {
+        for index in IMAGE_REGISTERS {
+            let request = Request::DescribePCR { index };
+            let Response::DescribePCR { data, .. } = nsm_process_request(self.descriptor, request) else {
+                return Err(ModuleError::NoAnswer);
+            };
+            if data.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl Drop for Nsm {
     fn drop(&mut self) {
         nsm_exit(self.descriptor);
