@@ -1,8 +1,8 @@
 //! What does not change while a search runs: voters, enclaves, bounds, and what is to be trusted.
 
+use nitro_elect::core::Core;
 use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership, Observers};
 use nitro_elect::core::durable::Record;
-use nitro_elect::core::Core;
 use nitro_elect_protocol::crypto::Crypto;
 use nitro_elect_protocol::electorate::{Electorate, VERSION, Voter};
 use nitro_elect_protocol::ids::{ClusterId, ElectorateDigest, Generation, NodeId};
@@ -123,6 +123,7 @@ impl Cluster {
             fanout: FANOUT_DEFAULT,
             record,
             newest,
+            evidence: Vec::new(),
             seed: [0; 32],
         };
         Core::new(config, Box::new(StandInKey(id(node))), self.crypto.clone(), now(tick))

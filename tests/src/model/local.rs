@@ -127,7 +127,7 @@ impl Out {
             Action::Notice(Notice::LeaseLost { .. }) => Out::HoldsNoMore,
             Action::Notice(Notice::Equivocation(evidence)) => Out::Accused(evidence.voter),
             Action::Halt(_) => Out::Halted,
-            Action::Notice(_) | Action::Dial { .. } => return None,
+            Action::Notice(_) | Action::Keep(_) | Action::Dial { .. } => return None,
         })
     }
 }
