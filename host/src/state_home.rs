@@ -1,5 +1,5 @@
 //! Where things go that nobody named a place for: `$XDG_STATE_HOME/nitro-elect`, by default
-//! `~/.local/state/nitro-elect` (XDG Base Directory Specification, 0.8).
+//! `~/.local/state/nitro-elect`, and `$XDG_RUNTIME_DIR/nitro-elect` (XDG Base Directory Specification, 0.8).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +20,16 @@ impl Help for NoStateHome {
 /// The directory for this user; it need not exist.
 pub fn state_home() -> Result<PathBuf, NoStateHome> {
     resolve(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
+}
+
+/// The directory for what lives as long as this user's processes: `$XDG_RUNTIME_DIR/nitro-elect`, or `run` in the
+/// state directory where that is not set, as in a container.
+pub fn runtime_home() -> Result<PathBuf, NoStateHome> {
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match named {
+        Some(runtime) => Ok(runtime.join("nitro-elect")),
+        None => Ok(state_home()?.join("run")),
+    }
 }
 
 /// The specification has relative paths ignored.

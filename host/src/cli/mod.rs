@@ -6,9 +6,11 @@
 //! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
 //! `Command` and in `execute`.
 
+mod admin_flags;
 mod attestation;
 mod checklist;
 mod demo;
+mod drain;
 mod eif;
 mod electorate_flags;
 mod failure;
@@ -18,9 +20,12 @@ mod manifest;
 mod node;
 pub(crate) mod output;
 mod proxy;
+mod resign;
 mod shell_words;
 mod simulate_enclave;
+mod status;
 mod verify;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -75,7 +80,12 @@ enum Command {
     Keygen(keygen::Args),
     Manifest(manifest::Args),
     Init(init::Args),
-    Verify(verify::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Resign(resign::Args),
+    Drain(drain::DrainArgs),
+    Undrain(drain::UndrainArgs),
+    Verify(Box<verify::Args>),
     Attestation(attestation::Args),
     Eif(eif::Args),
     SimulateEnclave(simulate_enclave::Args),
@@ -102,7 +112,12 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Keygen(args) => keygen::run(args),
         Command::Manifest(args) => manifest::run(args),
         Command::Init(args) => init::run(args),
-        Command::Verify(args) => verify::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Resign(args) => resign::run(args),
+        Command::Drain(args) => drain::drain(args),
+        Command::Undrain(args) => drain::undrain(args),
+        Command::Verify(args) => verify::run(*args),
         Command::Attestation(args) => attestation::run(args),
         Command::Eif(args) => eif::run(args),
         Command::SimulateEnclave(args) => simulate_enclave::run(args),

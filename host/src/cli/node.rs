@@ -1,12 +1,14 @@
 //! `nitro-elect node`: runs one node and its admin address until it is told to stop.
 
 use clap::ArgGroup;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Failure;
 use crate::help::Help;
-use crate::http::guard::Hosts;
+use crate::http::guard::{Access, Hosts};
+use crate::http::token::{DrawnToken, Token};
 use crate::http::{self, Admin, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
@@ -89,7 +91,11 @@ pub struct Args {
     /// Where to serve JSON over HTTP [default: 127.0.0.1, the node's port + 10000, or any free port]
     #[arg(long, value_name = "HOST:PORT", env = "NITRO_ELECT_ADMIN", hide_env_values = true)]
     admin: Option<HostPort>,
-    /// Let other machines reach the admin address, unprotected
+    /// The token without which nobody changes anything at the admin address, nor reads it from other machines
+    /// [default: one drawn at start, left where the user's own commands find it]
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TOKEN_FILE", hide_env_values = true)]
+    token_file: Option<PathBuf>,
+    /// Let other machines read the admin address without a token
     #[arg(long)]
     danger_open: bool,
     /// Go on though the key's earlier votes are lost: until it gets a new key, the node counts as one of the f
@@ -121,11 +127,11 @@ async fn serve(args: &Args) -> Result<ExitCode, Failure> {
     let config = config(args).await?;
     let admin = http::bind(&admin(args, &config)).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
+    let (access, _drawn) = access(args, admin_address)?;
     introduce(&config);
     let mut node = Node::start(config).await?;
     tracing::info!("listening at {} for nodes, at http://{admin_address} for people", node.address());
-    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
-    let serving = tokio::spawn(http::serve(admin, hosts, node.handle().clone(), Bounds::default()));
+    let serving = tokio::spawn(http::serve(admin, access, node.handle().clone(), Bounds::default()));
     let exit = tokio::select! {
         exit = node.ended() => exit,
         _ = signals.next() => {
@@ -192,9 +198,29 @@ async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {
 
 fn admin(args: &Args, config: &NodeConfig) -> Admin {
     match &args.admin {
-        Some(address) => Admin::At { address: address.clone(), danger_open: args.danger_open },
+        Some(address) => {
+            let may_expose = args.danger_open || args.token_file.is_some();
+            Admin::At { address: address.clone(), may_expose }
+        }
         None => Admin::Beside { port: config.reach.bind.port() },
     }
+}
+
+/// Who may ask what of the admin address. A token that was drawn lives as long as what holds it.
+fn access(args: &Args, at: SocketAddr) -> Result<(Access, Option<DrawnToken>), Failure> {
+    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
+    let exposed = !at.ip().is_loopback() && !args.danger_open;
+    if let Some(file) = &args.token_file {
+        let token = Some(Token::read(file).map_err(Failure::unreadable)?);
+        return Ok((Access { hosts, token, exposed }, None));
+    }
+    let drawn = DrawnToken::leave(at.port());
+    if let Err(why) = &drawn {
+        tracing::warn!("{why}; resign and drain are refused: {}", why.help());
+    }
+    let drawn = drawn.ok();
+    let token = drawn.as_ref().map(|drawn| drawn.token.clone());
+    Ok((Access { hosts, token, exposed }, drawn))
 }
 
 /// Says what kind of node begins.

@@ -92,6 +92,8 @@ pub struct Overview {
     /// Who leads.
     #[serde(flatten)]
     pub leader: Leader,
+    /// Voters that support this node's own lease now; 0 unless it leads.
+    pub supporters: usize,
     /// Why nobody leads, as far as this node can tell.
     pub no_leader_because: Option<String>,
     /// Whether it can be relied on to vote.
@@ -219,6 +221,7 @@ impl Overview {
             voter: status.voter,
             cluster: Cluster::of(status),
             leader: Leader::of(status, now),
+            supporters: status.supporters,
             no_leader_because: status.no_leader_because.clone(),
             ready: status.ready.is_ok(),
             not_ready_because: status.ready.clone().err(),

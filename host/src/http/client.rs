@@ -2,12 +2,13 @@
 //!
 //! One connection, kept while it lasts. What comes is bounded in size and time, as it comes from somewhere else.
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::limits::ANSWER_MAX;
+use super::token::Token;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +72,19 @@ pub struct Answer {
 pub struct Client {
     address: SocketAddr,
     deadline: Duration,
-    connection: Option<SendRequest<Empty<Bytes>>>,
+    token: Option<Token>,
+    connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
     /// A client of this admin address; `deadline` is for each question.
     pub fn new(address: SocketAddr, deadline: Duration) -> Self {
-        Client { address, deadline, connection: None }
+        Client { address, deadline, token: None, connection: None }
+    }
+
+    /// Presents this token with each question.
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Client { token, ..self }
     }
 
     /// The admin address.
@@ -86,8 +94,24 @@ impl Client {
 
     /// Asks for `path`.
     pub async fn get(&mut self, path: &str) -> Result<Answer, AskError> {
+        self.ask(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Orders what `path` stands for.
+    pub async fn post(&mut self, path: &str, body: &impl Serialize) -> Result<Answer, AskError> {
+        let body = serde_json::to_vec(body).expect("orders are texts and truth values");
+        self.ask(Method::POST, path, body.into()).await
+    }
+
+    async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, AskError> {
         let kept = self.connection.take().filter(|kept| !kept.is_closed());
-        let exchange = exchange(self.address, kept, path);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token.header());
+        }
+        let failed = |cause: String| AskError::Exchange { address: self.address, cause };
+        let request = request.body(Full::new(body)).map_err(|error| failed(error.to_string()))?;
+        let exchange = exchange(self.address, kept, request);
         let late = |_| AskError::Late { address: self.address, waited: self.deadline };
         let (answer, connection) = timeout(self.deadline, exchange).await.map_err(late)??;
         self.connection = Some(connection);
@@ -104,17 +128,15 @@ impl Client {
 
 async fn exchange(
     address: SocketAddr,
-    kept: Option<SendRequest<Empty<Bytes>>>,
-    path: &str,
-) -> Result<(Answer, SendRequest<Empty<Bytes>>), AskError> {
+    kept: Option<SendRequest<Full<Bytes>>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(Answer, SendRequest<Full<Bytes>>), AskError> {
     let failed = |cause: String| AskError::Exchange { address, cause };
     let mut connection = match kept {
         Some(kept) => kept,
         None => connect(address).await?,
     };
     connection.ready().await.map_err(|error| failed(error.to_string()))?;
-    let request = Request::get(path).header(HOST, address.to_string()).body(Empty::new());
-    let request = request.map_err(|error| failed(error.to_string()))?;
     let answer = connection.send_request(request).await.map_err(|error| failed(error.to_string()))?;
     let code = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
@@ -122,7 +144,7 @@ async fn exchange(
     Ok((Answer { code, body }, connection))
 }
 
-async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, AskError> {
+pub(super) async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, AskError> {
     let stream = TcpStream::connect(address).await.map_err(|source| AskError::Connect { address, source })?;
     let failed = |error: hyper::Error| AskError::Exchange { address, cause: error.to_string() };
     let (connection, driver) = handshake(TokioIo::new(stream)).await.map_err(failed)?;

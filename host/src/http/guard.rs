@@ -1,11 +1,14 @@
-//! Who means this address. A browser sends the name it was told: a page under a name that was pointed at this
-//! machine (DNS rebinding) brings that name along, and is turned away.
+//! Who may ask what. A browser sends the name it was told: a page under a name that was pointed at this machine (DNS
+//! rebinding) brings that name along, and is turned away; so is a page of another origin. What changes the node needs
+//! the bearer token; where other machines reach the address, everything does but the two probes.
 //!
 //! Numbers cannot be pointed anywhere, so any IP address passes, as do `localhost` and the name the operator gave.
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use super::answers::Fault;
 use super::limits::EXCHANGE_DEADLINE;
+use super::token::Token;
 
 /// The names under which the admin address may be asked for, besides numbers and `localhost`.
 #[derive(Clone, Debug, Default)]
@@ -34,17 +38,77 @@ impl Hosts {
     }
 }
 
-/// Turns away requests for another name, bounds the time of the rest, and marks every answer as one of a moment.
-pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let answered = match check(&hosts, request.headers()) {
+/// Who may ask what of an admin address.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// The names it answers to.
+    pub hosts: Hosts,
+    /// Who presents this may change things; without one nobody may.
+    pub token: Option<Token>,
+    /// Whether reading needs the token too, but for the probes: other machines reach the address.
+    pub exposed: bool,
+}
+
+impl From<Hosts> for Access {
+    fn from(hosts: Hosts) -> Self {
+        Access { hosts, ..Access::default() }
+    }
+}
+
+/// What anybody may ask: load balancers and orchestrators have no token.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Turns away whoever may not ask, bounds the time of the rest, and marks every answer as one of a moment.
+pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
+    let answered = match access.check(&request) {
         Ok(()) => answer_in_time(next.run(request), EXCHANGE_DEADLINE).await,
-        Err(host) => Fault::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            format!("this is not {host}: ask for 127.0.0.1, localhost or the name given to --admin"),
-        )
-        .into_response(),
+        Err(fault) => fault.into_response(),
     };
     mark(answered)
+}
+
+impl Access {
+    fn check(&self, request: &Request) -> Result<(), Fault> {
+        let headers = request.headers();
+        check_host(&self.hosts, headers).map_err(|host| {
+            let text =
+                format!("this is not {host}: ask for 127.0.0.1, localhost or the name given to --admin");
+            Fault::new(StatusCode::MISDIRECTED_REQUEST, text)
+        })?;
+        if !is_of_this_origin(headers) {
+            return Err(Fault::new(
+                StatusCode::FORBIDDEN,
+                "a page of another origin may not ask this address",
+            ));
+        }
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let is_open = reads && (!self.exposed || PROBES.contains(&request.uri().path()));
+        if is_open { Ok(()) } else { self.check_token(headers) }
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        let Some(token) = &self.token else {
+            let text = "this process has no admin token, so nobody may do that: start it with --token-file";
+            return Err(Fault::new(StatusCode::FORBIDDEN, text));
+        };
+        match headers.get(AUTHORIZATION).map(HeaderValue::to_str) {
+            None => Err(Fault::new(
+                StatusCode::UNAUTHORIZED,
+                "this needs the admin token: name it with --token-file",
+            )),
+            Some(Ok(given)) if token.is_in(given) => Ok(()),
+            Some(_) => {
+                Err(Fault::new(StatusCode::UNAUTHORIZED, "that is not the admin token of this process"))
+            }
+        }
+    }
+}
+
+/// Whether no page sent this, or one that this very address served.
+fn is_of_this_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let (origin, host) = (origin.to_str().ok(), headers.get(HOST).and_then(|host| host.to_str().ok()));
+    origin.and_then(|origin| origin.strip_prefix("http://")).is_some_and(|origin| Some(origin) == host)
 }
 
 async fn answer_in_time(answer: impl Future<Output = Response>, deadline: Duration) -> Response {
@@ -53,7 +117,7 @@ async fn answer_in_time(answer: impl Future<Output = Response>, deadline: Durati
 }
 
 /// The host that was asked for, if it is not this one. A client that names none is no browser.
-fn check(hosts: &Hosts, headers: &HeaderMap) -> Result<(), String> {
+fn check_host(hosts: &Hosts, headers: &HeaderMap) -> Result<(), String> {
     let mut named = headers.get_all(HOST).iter();
     let wrong = |host: &HeaderValue| String::from_utf8_lossy(host.as_bytes()).chars().take(80).collect();
     match named.find(|host| !host.to_str().is_ok_and(|host| hosts.admits(host))) {
@@ -63,7 +127,11 @@ fn check(hosts: &Hosts, headers: &HeaderMap) -> Result<(), String> {
 }
 
 fn mark(mut answer: Response) -> Response {
+    let is_unauthorized = answer.status() == StatusCode::UNAUTHORIZED;
     let headers = answer.headers_mut();
+    if is_unauthorized {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
@@ -127,9 +195,9 @@ mod tests {
     #[test]
     fn one_good_host_beside_a_bad_one_does_not_help() {
         let mut headers = HeaderMap::new();
-        assert_eq!(check(&Hosts::default(), &headers), Ok(()));
+        assert_eq!(check_host(&Hosts::default(), &headers), Ok(()));
         headers.append(HOST, HeaderValue::from_static("localhost"));
         headers.append(HOST, HeaderValue::from_static("evil.example"));
-        assert_eq!(check(&Hosts::default(), &headers), Err("evil.example".into()));
+        assert_eq!(check_host(&Hosts::default(), &headers), Err("evil.example".into()));
     }
 }

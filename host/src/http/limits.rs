@@ -16,6 +16,8 @@ pub const HEAD_MAX: usize = 16 << 10;
 pub const FIELDS_MAX: usize = 64;
 /// Largest body of a request, in bytes: no route reads more than a short JSON object.
 pub const BODY_MAX: usize = 4 << 10;
+/// How long a hand-over may take until the successor is known to lead: two elections that fail, and one that does not.
+pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a watcher hears something, if only that there is nothing: a dead one is noticed by it.
 pub const WATCH_BEAT: Duration = Duration::from_secs(10);
 /// Events that wait for one watcher's connection.
@@ -23,7 +25,12 @@ pub const WATCH_QUEUE: usize = 16;
 /// How long one event may wait for its watcher's connection to take it.
 pub const WATCH_STALL: Duration = Duration::from_secs(10);
 
+/// Largest event that a client of this program reads, in bytes: a failed election of 128 voters, each with its reason.
+pub const EVENT_MAX: usize = 64 << 10;
 /// Largest answer that a client of this program reads, in bytes: a proof of 128 voters and room.
 pub const ANSWER_MAX: usize = 1 << 20;
 
-const _: () = assert!(WATCHERS_MAX < CONNECTIONS_MAX);
+const _: () = {
+    assert!(WATCHERS_MAX < CONNECTIONS_MAX);
+    assert!(HANDOVER_DEADLINE.as_millis() < EXCHANGE_DEADLINE.as_millis());
+};

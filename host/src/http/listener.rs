@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::guard::Hosts;
+use super::guard::Access;
 use super::limits::{CONNECTIONS_MAX, EXCHANGE_DEADLINE, FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX, WATCHERS_MAX};
 use super::routes::router;
 use crate::help::Help;
@@ -38,8 +38,8 @@ pub enum Admin {
     At {
         /// The address.
         address: HostPort,
-        /// Whether other machines may reach it without a token.
-        danger_open: bool,
+        /// Whether other machines may reach it: what they may ask is the guard's matter.
+        may_expose: bool,
     },
 }
 
@@ -70,7 +70,9 @@ impl Help for BindError {
         match self {
             BindError::Resolve(_) => "give --admin as HOST:PORT, such as 127.0.0.1:15000".into(),
             BindError::Exposed(_) => {
-                "listen on 127.0.0.1 and reach it through a tunnel, or say --danger-open".into()
+                "listen on 127.0.0.1 and reach it through a tunnel; for a node, name a token with --token-file; or say \
+                 --danger-open"
+                    .into()
             }
             BindError::InUse(_) => "choose another port with --admin, or stop that process".into(),
             BindError::Io { .. } => "choose an address of this machine with --admin".into(),
@@ -89,9 +91,9 @@ pub async fn bind(admin: &Admin) -> Result<TcpListener, BindError> {
                 bound => bound,
             }
         }
-        Admin::At { address, danger_open } => {
+        Admin::At { address, may_expose } => {
             let address = resolve(address).await?[0];
-            if !address.ip().is_loopback() && !danger_open {
+            if !address.ip().is_loopback() && !may_expose {
                 return Err(BindError::Exposed(address));
             }
             listen(address).await
@@ -128,8 +130,8 @@ impl Default for Bounds {
 }
 
 /// Serves a node's admin address until the returned future is dropped.
-pub async fn serve(listener: TcpListener, hosts: Hosts, node: Handle, bounds: Bounds) {
-    serve_routes(listener, router(node, hosts, bounds.watchers), &bounds).await;
+pub async fn serve(listener: TcpListener, access: Access, node: Handle, bounds: Bounds) {
+    serve_routes(listener, router(node, access, bounds.watchers), &bounds).await;
 }
 
 /// Serves these routes until the returned future is dropped.

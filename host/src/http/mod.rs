@@ -7,10 +7,13 @@
 pub mod answers;
 pub mod client;
 pub mod events;
+pub mod follower;
 pub mod guard;
 pub mod limits;
 pub mod listener;
+pub mod orders;
 pub mod routes;
+pub mod token;
 
 pub use listener::{Admin, BindError, Bounds, bind, serve, serve_routes};
 

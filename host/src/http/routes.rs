@@ -4,7 +4,7 @@ use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use nitro_elect_protocol::ids::Nonce;
 use serde_json::json;
@@ -13,11 +13,13 @@ use tokio::sync::Semaphore;
 
 use super::answers::{Fault, Leader, Members, Overview};
 use super::events::watch;
-use super::guard::{Hosts, guard};
+use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
+use super::orders;
 use crate::clock;
 use crate::core::status::Status;
 use crate::evidence_file;
+use crate::node::happening::{Happening, What};
 use crate::node::{Handle, NoAnswer};
 use crate::proof_file::ProofFile;
 
@@ -40,7 +42,7 @@ impl FromRef<Served> for Handle {
 }
 
 /// All routes, behind the guard.
-pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
+pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
     let served = Served { node, watchers: Arc::new(Semaphore::new(watchers)) };
     let routes = Router::new()
         .route("/v1/leader", get(leader))
@@ -50,19 +52,22 @@ pub fn router(node: Handle, hosts: Hosts, watchers: usize) -> Router {
         .route("/v1/members", get(members))
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch))
+        .route("/v1/elections", get(elections))
+        .route("/v1/resign", post(orders::resign))
+        .route("/v1/drain", post(orders::drain))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(served);
-    guarded(routes, hosts, "/v1/status")
+    guarded(routes, access, "/v1/status")
 }
 
 /// Routes of any process, behind the guard; whoever asks for something else is told what there is.
-pub fn guarded(routes: Router, hosts: Hosts, there_is: &'static str) -> Router {
+pub fn guarded(routes: Router, access: impl Into<Access>, there_is: &'static str) -> Router {
     routes
         .fallback(move |uri: Uri| no_such_route(uri, there_is))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(middleware::from_fn_with_state(hosts, guard))
+        .layer(middleware::from_fn_with_state(access.into(), guard))
 }
 
 /// Always answered: a node that is held up vouches for nobody.
@@ -129,6 +134,15 @@ async fn members(State(node): State<Handle>) -> Result<Json<Members>, Fault> {
 async fn status(State(node): State<Handle>) -> Result<Json<Overview>, Fault> {
     let status = node.status().await?;
     Ok(Json(Overview::of(&status, &node.counters(), clock::boot())))
+}
+
+/// The elections since this process began, as far as they are kept, and why each had its result.
+async fn elections(State(node): State<Handle>) -> Json<serde_json::Value> {
+    let (kept, _) = node.happenings().follow(Some(0));
+    let is_election = |what: &What| matches!(what, What::Elected { .. } | What::CallFailed { .. });
+    let elections: Vec<&Happening> =
+        kept.iter().map(|kept| &**kept).filter(|happening| is_election(&happening.what)).collect();
+    Json(json!({ "elections": elections }))
 }
 
 async fn healthz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, Fault> {

@@ -15,8 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use super::guard::Hosts;
+use super::guard::Access;
 use super::listener::{Bounds, serve};
+use super::token::Token;
 use crate::clock;
 use crate::core::Core;
 use crate::core::config::{Config, FANOUT_DEFAULT, Membership, Observers};
@@ -87,6 +88,11 @@ struct Served {
 
 /// Serves a node that answers with `status`, or not at all.
 async fn served(status: Option<Status>, bounds: Bounds) -> Served {
+    served_to(status, bounds, Access::default()).await
+}
+
+/// The same for those who may ask.
+async fn served_to(status: Option<Status>, bounds: Bounds, access: Access) -> Served {
     let (asking, mut questions) = mpsc::channel(8);
     let happenings = Happenings::new();
     let (node, held) = watch::channel(None);
@@ -103,7 +109,7 @@ async fn served(status: Option<Status>, bounds: Bounds) -> Served {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, Hosts::default(), handle, bounds));
+    tokio::spawn(serve(listener, access, handle, bounds));
     Served { address, happenings, shared, _node: node }
 }
 
@@ -222,11 +228,12 @@ async fn a_page_under_another_name_reads_nothing() {
 
 #[tokio::test]
 async fn other_paths_and_methods_get_json_errors() {
-    let node = served(Some(fresh_status()), Bounds::default()).await;
+    let with = Access { token: Some(token()), ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), with).await;
     let (code, answer) = get(node.address, "/v2/leader").await;
     assert_eq!((code, answer["error"].as_str().unwrap().contains("/v2/leader")), (404, true));
-    let answer =
-        raw(node.address, "DELETE /v1/leader HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let delete = format!("DELETE /v1/leader HTTP/1.1\r\n{PRESENTED}connection: close\r\n\r\n");
+    let answer = raw(node.address, &delete).await;
     assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("{\"error\""), "{answer}");
 }
 
@@ -327,4 +334,59 @@ async fn watchers_have_places_of_their_own() {
     read_until(&mut stream, ": nitro-elect\n\n").await;
     assert_eq!(get(node.address, "/v1/watch").await.0, 503);
     assert_eq!(get(node.address, "/healthz").await.0, 200);
+}
+
+/// What a request with these lines in its head is answered.
+async fn asked(address: SocketAddr, line: &str, head: &str) -> u16 {
+    let answer = raw(address, &format!("{line} HTTP/1.1\r\n{head}connection: close\r\n\r\n")).await;
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn token() -> Token {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "0123456789abcdef").unwrap();
+    Token::read(file.path()).unwrap()
+}
+
+const PRESENTED: &str = "host: localhost\r\nauthorization: Bearer 0123456789abcdef\r\n";
+const ANOTHER: &str = "host: localhost\r\nauthorization: Bearer 0123456789abcdeg\r\n";
+const NONE: &str = "host: localhost\r\n";
+
+#[tokio::test]
+async fn changing_anything_needs_the_token_and_without_one_nobody_may() {
+    let with = Access { token: Some(token()), ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), with).await;
+    for order in ["POST /v1/resign", "POST /v1/drain"] {
+        assert_eq!(asked(node.address, order, NONE).await, 401, "{order}");
+        assert_eq!(asked(node.address, order, ANOTHER).await, 401, "{order}");
+    }
+    assert_eq!(asked(node.address, "POST /v1/resign", PRESENTED).await, 409, "it does not lead");
+    assert_eq!(asked(node.address, "POST /v1/drain", PRESENTED).await, 400, "an empty body says nothing");
+    assert_eq!(asked(node.address, "GET /v1/leader", NONE).await, 200);
+    let without = served(Some(fresh_status()), Bounds::default()).await;
+    assert_eq!(asked(without.address, "POST /v1/resign", PRESENTED).await, 403);
+}
+
+#[tokio::test]
+async fn where_other_machines_reach_it_reading_needs_the_token_too_but_for_the_probes() {
+    let exposed = Access { token: Some(token()), exposed: true, ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), exposed).await;
+    for path in ["/v1/leader", "/v1/status", "/v1/watch", "/v1/evidence", "/none", "/healthz/x"] {
+        assert_eq!(asked(node.address, &format!("GET {path}"), NONE).await, 401, "{path}");
+    }
+    assert_eq!(asked(node.address, "GET /v1/leader", PRESENTED).await, 200);
+    assert_eq!(asked(node.address, "GET /healthz", NONE).await, 200);
+    assert_ne!(asked(node.address, "GET /readyz", NONE).await, 401);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_turned_away_whatever_it_presents() {
+    let with = Access { token: Some(token()), ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), with).await;
+    for origin in ["http://evil.example", "null", "https://localhost", "http://localhost:1"] {
+        let head = format!("{PRESENTED}origin: {origin}\r\n");
+        assert_eq!(asked(node.address, "GET /v1/leader", &head).await, 403, "{origin}");
+    }
+    let own = format!("{PRESENTED}origin: http://localhost\r\n");
+    assert_eq!(asked(node.address, "GET /v1/leader", &own).await, 200);
 }

@@ -65,7 +65,7 @@ impl ProxyArgs {
     /// Where these arguments put the admin address.
     pub fn admin(&self) -> Admin {
         match (&self.admin, &self.listen) {
-            (Some(address), _) => Admin::At { address: address.clone(), danger_open: self.danger_open },
+            (Some(address), _) => Admin::At { address: address.clone(), may_expose: self.danger_open },
             (None, Endpoint::Tcp(listen) | Endpoint::Tls(listen)) => Admin::Beside { port: listen.port() },
             (None, Endpoint::Vsock { .. } | Endpoint::Unix(_) | Endpoint::HybridVsock { .. }) => {
                 Admin::Beside { port: 0 }
@@ -114,7 +114,7 @@ mod tests {
         };
         assert_eq!(admin("tls://0.0.0.0:5443"), Admin::Beside { port: 5443 });
         assert_eq!(admin("unix:///run/proxy.sock"), Admin::Beside { port: 0 });
-        let at = Admin::At { address: "127.0.0.1:9000".parse().unwrap(), danger_open: true };
+        let at = Admin::At { address: "127.0.0.1:9000".parse().unwrap(), may_expose: true };
         assert_eq!(admin("tcp://127.0.0.1:1 --admin 127.0.0.1:9000 --danger-open"), at);
     }
 

@@ -10,6 +10,7 @@ mod hostile;
 mod leader;
 mod open;
 mod operator;
+mod orders;
 mod proxy;
 mod proxy_flooded;
 mod starts;

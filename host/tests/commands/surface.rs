@@ -3,7 +3,7 @@
 use crate::{program, run, said};
 
 /// Every command and group.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["keygen"],
     &["manifest"],
@@ -13,6 +13,11 @@ const COMMANDS: [&[&str]; 12] = [
     &["init"],
     &["proxy"],
     &["verify"],
+    &["status"],
+    &["watch"],
+    &["resign"],
+    &["drain"],
+    &["undrain"],
     &["attestation"],
     &["attestation", "show"],
     &["attestation", "verify"],

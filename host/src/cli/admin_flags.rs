@@ -1,0 +1,93 @@
+//! The flags of commands that ask a running node, and the client that they give.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::failure::{FAILED, Failure};
+use crate::http::client::{Answer, AskError, Client};
+use crate::http::token::{self, Token};
+use crate::transport::connect::resolve;
+use crate::transport::endpoint::HostPort;
+
+/// How long a node may take to answer; a hand-over has as long as the node gives it.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Which node is asked, and by what right.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AdminFlags {
+    /// The node's admin address
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "NITRO_ELECT_ADMIN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:15000"
+    )]
+    pub admin: HostPort,
+    /// The node's admin token [default: the one that a node of this user left on this machine]
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl AdminFlags {
+    /// The address, and the token if there is one.
+    pub async fn resolve(&self) -> Result<(SocketAddr, Option<Token>), Failure> {
+        let address = resolve(&self.admin).await.map_err(|error| {
+            Failure::new(FAILED, format!("the admin address: {error}"), "give --admin as HOST:PORT")
+        })?[0];
+        let token = match &self.token_file {
+            Some(file) => Some(Token::read(file).map_err(Failure::unreadable)?),
+            None => address.ip().is_loopback().then(|| token::left(address.port())).flatten(),
+        };
+        Ok((address, token))
+    }
+
+    /// A client of the node.
+    pub async fn client(&self) -> Result<Client, Failure> {
+        let (address, token) = self.resolve().await?;
+        Ok(Client::new(address, ANSWER_DEADLINE).with_token(token))
+    }
+}
+
+/// Nobody answered, or not as a node does.
+pub fn unanswered(error: AskError) -> Failure {
+    let help = "is the node running? It prints its admin address at start; name it with --admin";
+    Failure::new(FAILED, error, help)
+}
+
+/// What an answer says, or why the node refused.
+pub fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
+    if !answer.code.is_success() {
+        return Err(refused(answer));
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        Failure::new(
+            FAILED,
+            format!("the answer is not a node's: {error}"),
+            "run the node's version of nitro-elect",
+        )
+    })
+}
+
+fn refused(answer: &Answer) -> Failure {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let why = body["error"].as_str().map_or_else(|| answer.code.to_string(), str::to_owned);
+    let help = match answer.code.as_u16() {
+        401 | 403 => {
+            "give --token-file with the file that the node was started with, or run as the node's user"
+        }
+        404 => "wait for the first election, or ask a node of this version",
+        409 => "see `nitro-elect status`",
+        _ => "see `nitro-elect status`, and the node's log",
+    };
+    Failure::new(FAILED, why, help)
+}
+
+/// Runs a command that asks over the network.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(crate::signals::NoProcess)?.block_on(work)
+}

@@ -1,0 +1,67 @@
+//! `nitro-elect drain` and `undrain`: whether a node may lead.
+
+use std::process::ExitCode;
+
+use super::Failure;
+use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::output::Format;
+use crate::http::orders::Drain;
+
+const DRAIN_AFTER_HELP: &str = "\
+For maintenance: a drained node goes on voting and does not lead. If it leads, it
+hands over as soon as somebody else is eligible. It lasts until `undrain`, or until
+the node starts again.
+
+Examples:
+  nitro-elect drain
+  nitro-elect drain --admin 127.0.0.1:15001
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or an unreadable file";
+
+const UNDRAIN_AFTER_HELP: &str = "\
+Examples:
+  nitro-elect undrain
+  nitro-elect undrain --admin 127.0.0.1:15001
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or an unreadable file";
+
+/// Make a node ineligible to lead, stepping down if it leads
+#[derive(Debug, clap::Args)]
+#[command(after_help = DRAIN_AFTER_HELP)]
+pub struct DrainArgs {
+    #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Make a drained node eligible to lead again
+#[derive(Debug, clap::Args)]
+#[command(after_help = UNDRAIN_AFTER_HELP)]
+pub struct UndrainArgs {
+    #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Drains the node.
+pub fn drain(args: DrainArgs) -> Result<ExitCode, Failure> {
+    order(&args.admin, args.format, true)
+}
+
+/// Ends a drain.
+pub fn undrain(args: UndrainArgs) -> Result<ExitCode, Failure> {
+    order(&args.admin, args.format, false)
+}
+
+fn order(admin: &AdminFlags, format: Format, draining: bool) -> Result<ExitCode, Failure> {
+    let done: Drain = block_on(async {
+        let mut client = admin.client().await?;
+        read(&client.post("/v1/drain", &Drain { draining }).await.map_err(unanswered)?)
+    })?;
+    let text =
+        if done.draining { "the node is drained: it votes and does not lead" } else { "the node may lead" };
+    format.print(text, &done)?;
+    Ok(ExitCode::SUCCESS)
+}

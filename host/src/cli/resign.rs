@@ -1,0 +1,45 @@
+//! `nitro-elect resign`: the leader hands over, to a named voter or to whom the policy picks.
+
+use std::process::ExitCode;
+
+use super::Failure;
+use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::output::Format;
+use crate::http::orders::{HandedOver, Resign};
+
+const AFTER_HELP: &str = "\
+Ask the leader. It returns when the successor holds the lease; if nobody could take
+over, nothing is given up and it says so. The node that resigned is ineligible for
+a lease, or until the next leader is known.
+
+Examples:
+  nitro-elect resign
+  nitro-elect resign --to node-2
+  nitro-elect resign --admin 127.0.0.1:15001 --json
+
+Exit codes: 0 handed over, 1 refused or failed, 2 wrong usage or an unreadable file";
+
+/// Hand the lead over, and return when the successor holds the lease
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The successor: a voter's name or key [default: whom the policy picks]
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+    #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Orders the hand-over.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let done: HandedOver = block_on(async {
+        let mut client = args.admin.client().await?;
+        let order = Resign { to: args.to.clone() };
+        read(&client.post("/v1/resign", &order).await.map_err(unanswered)?)
+    })?;
+    let text = format!("{} leads term {}, after {} ms", done.leader.name, done.term, done.took_ms);
+    args.format.print(&text, &done)?;
+    Ok(ExitCode::SUCCESS)
+}

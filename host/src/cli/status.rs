@@ -1,0 +1,164 @@
+//! `nitro-elect status`: the cluster at a glance, as one node sees it.
+
+use serde::{Deserialize, Serialize};
+use std::process::ExitCode;
+
+use super::Failure;
+use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::output::{Format, Stream, paint};
+use crate::http::answers::{Enclave, Member, Overview};
+use nitro_elect_protocol::assurance::Assurance;
+use nitro_elect_protocol::time::Wall;
+
+const AFTER_HELP: &str = "\
+Everything is what this one node knows at this moment; ask another with --admin.
+Where nobody leads it says why.
+
+Examples:
+  nitro-elect status
+  nitro-elect status --admin 127.0.0.1:15001
+  nitro-elect status --json | jq -r .leader.name
+
+Exit codes: 0 there is a leader, 1 no answer, or nobody leads, 2 wrong usage or an unreadable file";
+
+/// Elections shown to people.
+const ELECTIONS_SHOWN: usize = 5;
+
+/// Show the cluster at a glance, as one node sees it
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Elections {
+    elections: Vec<Election>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Election {
+    at_ms: u64,
+    event: String,
+    text: String,
+}
+
+/// Everything that is shown.
+#[derive(Serialize)]
+struct Glance {
+    #[serde(flatten)]
+    overview: Overview,
+    elections: Vec<Election>,
+}
+
+/// Asks and shows.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let glance = block_on(async {
+        let mut client = args.admin.client().await?;
+        let overview = read(&client.get("/v1/status").await.map_err(unanswered)?)?;
+        let Elections { elections } = read(&client.get("/v1/elections").await.map_err(unanswered)?)?;
+        Ok(Glance { overview, elections })
+    })?;
+    args.format.print(&text(&glance), &glance)?;
+    Ok(if glance.overview.leader.leader.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn text(glance: &Glance) -> String {
+    let overview = &glance.overview;
+    let mut lines = vec![leader(overview), String::new(), cluster(overview), node(overview), String::new()];
+    lines.extend(members(&overview.members.members));
+    lines.push(String::new());
+    lines.extend(overview.enclaves.iter().zip(1..).map(|(one, number)| enclave(one, number)));
+    if !glance.elections.is_empty() {
+        lines.push(String::new());
+        lines.extend(glance.elections.iter().rev().take(ELECTIONS_SHOWN).map(election));
+    }
+    lines.join("\n")
+}
+
+fn leader(overview: &Overview) -> String {
+    let leader = &overview.leader;
+    let worth = match leader.assurance {
+        None | Some(Assurance::Attested) => String::new(),
+        Some(less) => format!(", {}", less.to_string().to_uppercase()),
+    };
+    match &leader.leader {
+        Some(who) => {
+            let (term, left) = (leader.term, leader.lease_ms);
+            let name = paint(Stream::Out, "32;1", &who.name);
+            format!("{name} at {} leads term {term}, {left} ms of its lease left{worth}", who.address)
+        }
+        None => {
+            let why = overview.no_leader_because.as_deref().unwrap_or("this node cannot tell why");
+            format!("{}: {why}", paint(Stream::Out, "31;1", "nobody leads"))
+        }
+    }
+}
+
+fn cluster(overview: &Overview) -> String {
+    let cluster = &overview.cluster;
+    let kind = if cluster.open { "OPEN cluster" } else { "cluster" };
+    let (name, n, f, quorum) = (&cluster.name, cluster.n, cluster.f, cluster.quorum);
+    let digest = cluster.electorate.get(..16).unwrap_or(&cluster.electorate);
+    format!("{kind} {name:?}: {n} voters, f = {f}, quorum {quorum}, electorate {digest}")
+}
+
+fn node(overview: &Overview) -> String {
+    let role = if overview.voter { "voter" } else { "observer" };
+    let held = match overview.leader.this_node {
+        true => format!(", it leads with the promises of {} voters", overview.supporters),
+        false => String::new(),
+    };
+    let ready = match &overview.not_ready_because {
+        Some(why) if !overview.ready => format!("not ready: {why}"),
+        _ => "ready".into(),
+    };
+    format!("as seen by {} ({role}, generation {}): {ready}{held}", overview.node.name, overview.generation)
+}
+
+fn members(members: &[Member]) -> Vec<String> {
+    let name_width = members.iter().map(|member| member.name.len()).max().unwrap_or(0);
+    let address_width = members.iter().map(|member| member.address.len()).max().unwrap_or(0);
+    let line = |member: &Member| {
+        let mark = if member.this_node { "*" } else { " " };
+        let mut words = vec![if member.active { paint(Stream::Out, "32", "active") } else { silent(member) }];
+        if !member.voter {
+            words.push("observer".into());
+        }
+        if member.active && member.voter && !member.eligible {
+            words.push("not eligible".into());
+        }
+        if !member.this_node && !member.connected {
+            words.push("not connected".into());
+        }
+        let (name, address) = (&member.name, &member.address);
+        format!("{mark} {name:name_width$}  {address:address_width$}  {}", words.join(", "))
+    };
+    members.iter().map(line).collect()
+}
+
+fn silent(member: &Member) -> String {
+    let since = member.silent_ms.map_or_else(|| "never heard".into(), |ms| format!("silent for {ms} ms"));
+    paint(Stream::Out, "33", &since)
+}
+
+fn enclave(enclave: &Enclave, number: usize) -> String {
+    let id = enclave.id.as_deref().map_or("not verified", |id| id.get(..16).unwrap_or(id));
+    let worth =
+        enclave.assurance.map_or_else(String::new, |worth| format!(", {}", worth.to_string().to_uppercase()));
+    let pcr0 = enclave.pcr0.as_deref().and_then(|pcr| pcr.get(..16));
+    let pcr0 = pcr0.map_or_else(String::new, |pcr| format!(", PCR0 {pcr}"));
+    let state = match (&enclave.error, enclave.answered_ms_ago) {
+        (Some(error), _) => format!(": {}", paint(Stream::Out, "31", error)),
+        (None, Some(ms)) => format!(", answered {ms} ms ago"),
+        (None, None) => String::new(),
+    };
+    format!("enclave {number}: {id}{worth}{pcr0}{state}")
+}
+
+fn election(election: &Election) -> String {
+    format!("{}  {}", Wall(election.at_ms), election.text)
+}

@@ -1,0 +1,134 @@
+//! An operator's orders to running nodes: look, watch, hand over, drain, and who may not.
+
+use crate::operator::{Cluster, nitro_elect, refusal, run, until};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+impl Cluster {
+    /// Runs a command against one node, as its user.
+    fn order(&self, name: &str, arguments: &[&str]) -> (i32, String) {
+        let admin = self.admin(name).to_string();
+        let output = run(self.operator.directory.path(), &[arguments, &["--admin", &admin]].concat());
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().expect("it was not killed"), text)
+    }
+
+    fn follower_of(&self, leader: &str) -> String {
+        self.names().into_iter().find(|name| name != leader).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_leader_hands_over_to_the_named_node_and_returns_when_that_one_leads() {
+    let (mut cluster, led) = Cluster::led(4).await;
+    let to = cluster.follower_of(&led.leader);
+    let (code, text) = cluster.order(&led.leader, &["resign", "--to", &to, "--json"]);
+    assert_eq!(code, 0, "{text}");
+    let done: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(done["leader"]["name"], to.as_str());
+    let next = cluster.agreement(led.term + 1).await;
+    assert_eq!((next.leader.as_str(), next.term), (to.as_str(), done["term"].as_u64().unwrap()));
+    let (code, text) = cluster.order(&led.leader, &["resign"]);
+    assert!(code == 1 && text.contains("does not lead") && text.contains(&to), "{text}");
+    let (code, text) = cluster.order(&to, &["resign", "--to", "nobody"]);
+    assert!(code == 1 && text.contains("no voter is called \"nobody\"") && text.contains("node-1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_drained_leader_hands_over_and_leads_again_only_when_it_may() {
+    let (mut cluster, led) = Cluster::led(4).await;
+    assert_eq!(cluster.order(&led.leader, &["drain"]).0, 0);
+    let second = cluster.agreement(led.term + 1).await;
+    assert_ne!(second.leader, led.leader);
+    until("the others know", async || {
+        let overview = cluster.overview(&second.leader).await?;
+        overview.members.members.iter().any(|one| one.name == led.leader && !one.eligible).then_some(())
+    })
+    .await;
+    let (code, text) = cluster.order(&second.leader, &["resign", "--to", &led.leader]);
+    assert!(code == 1 && text.contains("nothing was given up"), "{text}");
+    assert_eq!(cluster.order(&led.leader, &["undrain"]).0, 0);
+    until("it may lead again", async || {
+        (cluster.order(&second.leader, &["resign", "--to", &led.leader]).0 == 0).then_some(())
+    })
+    .await;
+    assert_eq!(cluster.agreement(second.term + 1).await.leader, led.leader);
+}
+
+#[tokio::test]
+async fn nobody_else_gives_orders() {
+    let (mut cluster, led) = Cluster::led(4).await;
+    let home = cluster.operator.directory.path().to_owned();
+    let admin = cluster.admin(&led.leader);
+    let left = home.join(format!("nitro-elect/run/admin-{}.token", admin.port()));
+    let mode = fs::metadata(&left).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let guess = home.join("guess");
+    fs::write(&guess, "0123456789abcdef").unwrap();
+    fs::set_permissions(&guess, fs::Permissions::from_mode(0o600)).unwrap();
+    let resign = ["resign", "--admin", &admin.to_string(), "--token-file", guess.to_str().unwrap()];
+    assert!(refusal(&home, 1, &resign).contains("not the admin token"));
+    fs::set_permissions(&guess, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refusal(&home, 2, &resign).contains("open to others"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stranger = refusal(elsewhere.path(), 1, &["drain", "--admin", &admin.to_string()]);
+    assert!(stranger.contains("needs the admin token") && stranger.contains("--token-file"), "{stranger}");
+    assert_eq!(cluster.agreement(led.term).await, led, "nothing came of any of it");
+    cluster.operator.terminate(&led.leader).await;
+    assert!(!left.exists(), "a token goes with its process");
+}
+
+#[tokio::test]
+async fn status_shows_the_cluster_and_why_each_election_happened() {
+    let (cluster, led) = Cluster::led(4).await;
+    for name in cluster.names() {
+        let (code, text) = cluster.order(&name, &["status"]);
+        assert_eq!(code, 0, "{text}");
+        let term = format!("leads term {}", led.term);
+        for part in
+            [&led.leader, &term, "SIMULATED", "quorum 3", "enclave 1", "PCR0", "node-4", "by priority"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    let (_, json) = cluster.order(&led.leader, &["status", "--json"]);
+    let value: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["leader"]["name"], led.leader.as_str());
+    assert!(value["supporters"].as_u64().unwrap() >= 3 && !value["elections"].as_array().unwrap().is_empty());
+    assert!(
+        refusal(cluster.operator.directory.path(), 1, &["status", "--admin", "127.0.0.1:1"])
+            .contains("--admin")
+    );
+}
+
+#[tokio::test]
+async fn watch_tells_what_was_and_what_happens_next() {
+    let (mut cluster, led) = Cluster::led(4).await;
+    let follower = cluster.follower_of(&led.leader);
+    let admin = cluster.admin(&follower).to_string();
+    let mut command = nitro_elect(cluster.operator.directory.path(), &["watch", "--admin", &admin]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        for line in lines.map_while(Result::ok) {
+            let is_next =
+                line.contains(" leads term ") && !line.contains(&format!("leads term {} ", led.term));
+            seen.push(line);
+            if is_next {
+                break;
+            }
+        }
+        seen
+    });
+    cluster.operator.kill(&led.leader);
+    cluster.agreement(led.term + 1).await;
+    let seen = tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert!(seen.iter().any(|line| line.contains(&format!("leads term {} ", led.term))), "{seen:?}");
+    assert!(seen.last().unwrap().contains("leads term"), "{seen:?}");
+}
