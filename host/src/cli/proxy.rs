@@ -56,8 +56,8 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failur
     let admin = http::bind(&args.admin()).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     allow_descriptors(config.descriptors_max());
+    let proxy = Proxy::start(config.clone()).await?;
     introduce(&config);
-    let proxy = Proxy::start(config).await?;
     tracing::info!("listening at {} for nodes, at http://{admin_address} for probes", proxy.endpoint());
     let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
     let routes = proxy.routes(hosts);
