@@ -5,6 +5,7 @@
 
 mod calling;
 mod certificates;
+mod delays;
 mod forgery;
 mod giving_up;
 mod gossip;
@@ -17,4 +18,5 @@ mod refusals;
 mod restart;
 mod rig;
 mod tally;
+mod traces;
 mod views;
