@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check simulate mutants enclave eif measure tcb deps
+.PHONY: help run test check simulate exhaust mutants enclave eif measure tcb deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
@@ -35,6 +35,10 @@ check: ## formatting, lints, documentation, and what may be linked
 simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin simulate
 	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
+
+exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 4', see exhaust --help
+	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust
+	@$${CARGO_TARGET_DIR:-target}/release/exhaust $(BOUNDS)
 
 mutants: ## remove one guard at a time, and demand that the simulator notices (about half an hour)
 	CARGO='$(CARGO)' tests/mutants/run

@@ -2,16 +2,18 @@
 //! bounds, each there from the start. They answer every call with a view, every renewal with a promise, every
 //! pre-vote with yes, and keep nothing of it.
 
+use nitro_elect_protocol::codec;
 use nitro_elect_protocol::crypto::Crypto;
 use nitro_elect_protocol::enclave_api::Elect;
 use nitro_elect_protocol::ids::{CertificateDigest, Generation, NodeId, Term};
-use nitro_elect_protocol::peer::{CallAnswer, CallForViews, PeerMessage, PreVote, PreVoteAnswer, Renew, RenewAnswer};
+use nitro_elect_protocol::peer::{
+    CallAnswer, CallForViews, PeerMessage, PreVote, PreVoteAnswer, Renew, RenewAnswer,
+};
 use nitro_elect_protocol::promise::Promise;
 use nitro_elect_protocol::resign::Resign;
 use nitro_elect_protocol::seal::{self, SealedView};
 use nitro_elect_protocol::statement::Verified;
 use nitro_elect_protocol::view::View;
-use nitro_elect_protocol::codec;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -124,7 +126,13 @@ impl Cluster {
     }
 
     /// An election that a Byzantine voter called, of these honest views and those of all its kind.
-    pub fn byzantine_elect(&self, caller: usize, term: Term, enclave: usize, honest: Vec<SealedView>) -> Elect {
+    pub fn byzantine_elect(
+        &self,
+        caller: usize,
+        term: Term,
+        enclave: usize,
+        honest: Vec<SealedView>,
+    ) -> Elect {
         let own = self.byzantine().map(|voter| self.byzantine_view(voter, id(caller), LIFE, term, enclave));
         Elect {
             electorate: self.electorate.clone(),

@@ -35,7 +35,8 @@ impl Fold {
 
     fn word(&mut self, word: u64) {
         self.0 = (self.0 ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29);
-        self.1 = (self.1.rotate_left(23) ^ word.wrapping_mul(0xd6e8_feb8_6659_fd93)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        self.1 = (self.1.rotate_left(23) ^ word.wrapping_mul(0xd6e8_feb8_6659_fd93))
+            .wrapping_mul(0xff51_afd7_ed55_8ccd);
     }
 }
 

@@ -6,9 +6,11 @@
 //! voters are whole [`nitro_elect::core::Core`]s, the enclaves whole [`nitro_elect_enclave::service::Service`]s: no
 //! rule is written down a second time here. Signatures and sealing are the simulator's stand-ins.
 //!
-//! From a state in which all have just started, [`search`] takes every step that [`step::Step`] names, in every order:
+//! From a state in which all have just started, or in which the first voter leads in term 1 and has renewed
+//! ([`bounds::Bounds::led`]), [`search`] takes every step that `step::Step` names, in every order:
 //!
-//! * a node hears this tick's heartbeats and looks at the time, or sleeps through the tick;
+//! * time goes on by [`cluster::TICK`], and the nodes that are in time hear heartbeats and look at the time, one after
+//!   the other, in every order; one that is late does so at any moment until the next tick, or not at all;
 //! * any call, renewal or resignation that was ever sent arrives at any voter: early, late, never, or again. Its
 //!   answer arrives with it or is lost;
 //! * any certificate there is reaches any node, at any time: proxies can always ask the enclave for its latest;
@@ -18,12 +20,11 @@
 //!   promises in every renewal, says yes to every pre-vote, has any quorum of the views that it got counted, and
 //!   resigns from any term, all at any time;
 //! * a leader steps down; a process is killed and restarted, between two events or in the middle of one, after its
-//!   write has reached the disk and before anything that rests on it has left;
-//! * time goes on by [`cluster::TICK`].
+//!   write has reached the disk and before anything that rests on it has left.
 //!
-//! After each step I1 to I7 are looked at ([`watch`]; I4 on true time), and that no node stops. [`bounds::Bounds`] says
-//! how many ticks, terms, restarts, sleeps and steps down there are; a state in which a higher term was called is
-//! counted and not looked beyond.
+//! After each step I1 to I7 are looked at (`watch`; I4 on true time), and that no node stops. [`bounds::Bounds`] says
+//! how many ticks, terms, Byzantine calls, restarts, late voters and steps down there are; a state in which a higher
+//! term was called is counted and not looked beyond.
 //!
 //! # What is left out
 //!
@@ -37,6 +38,7 @@
 //!   repetition does not move: one that comes late could have come at once, with the step that it leads to taken late;
 //!   and if the caller has moved on meanwhile, it is as good as lost.
 //! * Gossip, followers, evidence, and connections that break: who is seen alive is a preference.
+//! * Enclaves that are restarted in mid-search: an instance with other keys and no memory is what the second is.
 //!
 //! # Reductions
 //!
@@ -44,8 +46,10 @@
 //!   beliefs, and what was sent, certified and signed so far as sets. Two ways to the same state are followed once.
 //! * What was sent is a set that only grows, so nothing is kept about copies and order on the way.
 //! * A Byzantine voter keeps nothing but the views that it got: whatever it can sign is there from the start.
+//! * A Byzantine resignation that ends no promise does not arrive: it would only have the voter refuse more of that
+//!   caller's calls, and each of these may as well never arrive.
 //! * A core's randomness begins anew with each event; it decides about jitter alone, which a tick outlasts.
-//! * A reaction of one node is worked out once for each of its states, event and time ([`local`]).
+//! * A reaction of one node is worked out once for each of its states, event and time (`local`).
 //!
 //! No order of steps is left out for being equivalent to another.
 //!

@@ -135,8 +135,9 @@ impl<'a> Run<'a> {
                 self.heard = *heard;
                 self.hear_call(*item);
                 let item = self.model.items.get(*item);
-                let (Item::Call { from, mail, .. } | Item::Renew { from, mail, .. } | Item::Resign { of: from, mail, .. }) =
-                    &*item
+                let (Item::Call { from, mail, .. }
+                | Item::Renew { from, mail, .. }
+                | Item::Resign { of: from, mail, .. }) = &*item
                 else {
                     return Ok(());
                 };
@@ -150,7 +151,8 @@ impl<'a> Run<'a> {
             Step::Elect { item, views, heard } => self.elect(*item, *views, *heard)?,
             Step::Count { by, term, enclave, voters } => {
                 let views = self.model.views_for(&self.state, *by, *term, *enclave);
-                let chosen = views.filter(|(of, _)| voters >> of & 1 == 1).map(|(_, sealed)| sealed).collect();
+                let chosen =
+                    views.filter(|(of, _)| voters >> of & 1 == 1).map(|(_, sealed)| sealed).collect();
                 let elect = self.model.cluster.byzantine_elect(*by, *term, *enclave, chosen);
                 self.count(*enclave, elect)?;
             }
@@ -186,7 +188,8 @@ impl<'a> Run<'a> {
 
     /// Counts the calls of Byzantine voters.
     fn hear_call(&mut self, item: u32) {
-        let call = matches!(&*self.model.items.get(item), Item::Call { .. }) && self.model.always.contains(&item);
+        let call =
+            matches!(&*self.model.items.get(item), Item::Call { .. }) && self.model.always.contains(&item);
         if call && !self.state.heard.contains(&item) {
             self.state.heard.push(item);
             self.state.heard.sort_unstable();

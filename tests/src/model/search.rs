@@ -38,8 +38,13 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { states, transitions, depth, beyond, certificates, leases, locals, complete, took } = self;
-        writeln!(out, "{states} states, {transitions} transitions, depth {depth}, {:.1} s", took.as_secs_f64())?;
+        let Figures { states, transitions, depth, beyond, certificates, leases, locals, complete, took } =
+            self;
+        writeln!(
+            out,
+            "{states} states, {transitions} transitions, depth {depth}, {:.1} s",
+            took.as_secs_f64()
+        )?;
         writeln!(out, "{certificates} steps certified, {leases} gained or prolonged a lease")?;
         writeln!(out, "{locals} states of single nodes; {beyond} steps led beyond the bounds")?;
         write!(out, "{}", if *complete { "complete" } else { "not complete" })

@@ -77,11 +77,15 @@ impl State {
 
     /// The fingerprint.
     pub fn print(&self) -> Print {
-        let nodes: Vec<_> = self.nodes.iter().map(|node| {
-            let newest = node.newest.as_ref().map(|(_, term)| *term);
-            let belief = node.belief;
-            (node.local.print, node.record, newest, belief, node.led, node.adopted, node.beaten)
-        }).collect();
+        let nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let newest = node.newest.as_ref().map(|(_, term)| *term);
+                let belief = node.belief;
+                (node.local.print, node.record, newest, belief, node.led, node.adopted, node.beaten)
+            })
+            .collect();
         Fold::of(&(self.tick, nodes, self.past, (&self.heard, self.restarts, self.sleeps, self.step_downs)))
     }
 }

@@ -36,8 +36,11 @@ impl Model {
     /// All that may happen in this state. Some of it may change nothing.
     pub fn steps(&self, state: &State) -> Vec<Step> {
         let honest = self.cluster.honest();
-        let mut steps: Vec<Step> =
-            honest.clone().filter(|node| !state.nodes[*node].beaten).map(|node| Step::Beat { node }).collect();
+        let mut steps: Vec<Step> = honest
+            .clone()
+            .filter(|node| !state.nodes[*node].beaten)
+            .map(|node| Step::Beat { node })
+            .collect();
         for item in state.soup.iter().chain(&self.always).copied() {
             self.arrivals(state, item, &mut steps);
         }
@@ -96,7 +99,9 @@ impl Model {
                     let all = (1u32 << elect.views.len()) - 1;
                     steps.push(Step::Elect { item, views: all, heard: true });
                     steps.push(Step::Elect { item, views: all, heard: false });
-                    if self.cluster.bounds.dropped_views && elect.views.len() > self.cluster.electorate.quorum() {
+                    if self.cluster.bounds.dropped_views
+                        && elect.views.len() > self.cluster.electorate.quorum()
+                    {
                         let fewer = (0..elect.views.len()).map(|view| all & !(1 << view));
                         steps.extend(fewer.map(|views| Step::Elect { item, views, heard: true }));
                     }
@@ -117,7 +122,8 @@ impl Model {
     /// A Byzantine resignation that frees nobody would only have the voter refuse more of its calls.
     fn frees_or_tells(&self, state: &State, of: usize, up_to: Term, to: usize) -> bool {
         let supports = |support: &Support| support.holder == id(of) && support.term <= up_to;
-        !self.cluster.byzantine().contains(&of) || state.nodes[to].record.support.as_ref().is_some_and(supports)
+        !self.cluster.byzantine().contains(&of)
+            || state.nodes[to].record.support.as_ref().is_some_and(supports)
     }
 
     /// Elections of Byzantine callers: as many honest views as are needed, in every choice, and all there are.
@@ -128,7 +134,8 @@ impl Model {
                 if self.remembers(state, enclave, term) {
                     continue;
                 }
-                let voters = self.views_for(state, by, term, enclave).fold(0, |all, (of, _)| all | 1u32 << of);
+                let voters =
+                    self.views_for(state, by, term, enclave).fold(0, |all, (of, _)| all | 1u32 << of);
                 let subsets = (1..=voters).filter(|subset| subset & !voters == 0);
                 let enough = subsets.filter(|subset| {
                     let count = subset.count_ones() as usize;
@@ -141,7 +148,9 @@ impl Model {
 
     /// Whether an enclave remembers that it has certified this term or a higher one.
     pub(super) fn remembers(&self, state: &State, enclave: usize, term: Term) -> bool {
-        self.elections_of(state, enclave).iter().any(|issued| self.issued.get(*issued).certificate.term >= term)
+        self.elections_of(state, enclave)
+            .iter()
+            .any(|issued| self.issued.get(*issued).certificate.term >= term)
     }
 }
 
@@ -167,9 +176,15 @@ impl fmt::Display for Told<'_> {
             Step::Arrive { item, to, heard } => {
                 let (to, heard) = (to + 1, if *heard { "" } else { "; its answer is lost" });
                 match &*model.items.get(*item) {
-                    Item::Call { from, term, .. } => write!(out, "n{}'s call of term {term} arrives at n{to}{heard}", from + 1),
-                    Item::Renew { from, term, .. } => write!(out, "n{}'s renewal of term {term} arrives at n{to}{heard}", from + 1),
-                    Item::Resign { of, up_to, .. } => write!(out, "n{}'s resignation up to term {up_to} arrives at n{to}", of + 1),
+                    Item::Call { from, term, .. } => {
+                        write!(out, "n{}'s call of term {term} arrives at n{to}{heard}", from + 1)
+                    }
+                    Item::Renew { from, term, .. } => {
+                        write!(out, "n{}'s renewal of term {term} arrives at n{to}{heard}", from + 1)
+                    }
+                    Item::Resign { of, up_to, .. } => {
+                        write!(out, "n{}'s resignation up to term {up_to} arrives at n{to}", of + 1)
+                    }
                     Item::Elect { .. } | Item::View { .. } => write!(out, "nothing arrives at n{to}"),
                 }
             }

@@ -78,7 +78,8 @@ impl Run<'_> {
     /// certified: nothing else is in its memory, and refusals leave nothing there.
     pub(super) fn count(&mut self, enclave: usize, elect: Elect) -> Result<Arc<Answered>, Violation> {
         let remembered = self.model.elections_of(&self.state, enclave);
-        let asked = Fold::of(&(enclave, &remembered, elect.term, elect.coordinator, elect.generation, &elect.views));
+        let asked =
+            Fold::of(&(enclave, &remembered, elect.term, elect.coordinator, elect.generation, &elect.views));
         let known = self.model.counted.get(&asked).cloned();
         let answered = known.unwrap_or_else(|| {
             let answer = self.model.ask_service(enclave, &remembered, &elect);
@@ -109,9 +110,11 @@ impl Run<'_> {
             }
         }
         let views: Vec<View> = elect.views.iter().filter_map(|sealed| Some(view_behind(sealed)?.0)).collect();
-        let counted: Vec<&View> = views.iter().filter(|view| certificate.signers.contains(&view.voter)).collect();
+        let counted: Vec<&View> =
+            views.iter().filter(|view| certificate.signers.contains(&view.voter)).collect();
         let leader = certificate.leader;
-        let seen = counted.iter().filter(|view| view.voter == leader || view.active.contains(&leader)).count();
+        let seen =
+            counted.iter().filter(|view| view.voter == leader || view.active.contains(&leader)).count();
         if 2 * seen <= certificate.signers.len() || !counted.iter().any(|view| view.voter == leader) {
             let what = format!("the leader of term {term} did not sign or is not seen alive");
             return Err(self.violated(Invariant::I5, what));
@@ -141,8 +144,10 @@ impl Run<'_> {
             let mail = Arc::new(Mail::new(PeerMessage::Certificate(Box::new(bundle))));
             Issued { enclave, elect, certificate, signed, mail }
         });
-        self.state.issued.push(number);
-        self.state.note(print);
+        if !self.state.issued.contains(&number) {
+            self.state.issued.push(number);
+            self.state.note(print);
+        }
         self.model.figures.certificates += 1;
     }
 
@@ -159,7 +164,8 @@ impl Run<'_> {
             let what = format!("n{} signed two views for term {term}", node + 1);
             return Err(self.violated(Invariant::I6, what));
         }
-        let certified = self.state.issued.iter().map(|issued| self.model.issued.get(*issued).certificate.term);
+        let certified =
+            self.state.issued.iter().map(|issued| self.model.issued.get(*issued).certificate.term);
         let left = Left { voter: node, term, bytes, certified: certified.max().unwrap_or_default() };
         self.state.left.push(left);
         self.state.note(Fold::of(&("left", left)));
@@ -168,7 +174,8 @@ impl Run<'_> {
 
     /// A Byzantine caller keeps what was signed for it.
     pub(super) fn byzantine_keeps(&mut self, of: usize, to: usize, sealed: &SealedView) {
-        let Some((view, _)) = view_behind(sealed).filter(|_| self.model.cluster.byzantine().contains(&to)) else {
+        let Some((view, _)) = view_behind(sealed).filter(|_| self.model.cluster.byzantine().contains(&to))
+        else {
             return;
         };
         let Some(enclave) = self.model.cluster.enclave(&view.enclave) else { return };
@@ -221,7 +228,11 @@ impl Run<'_> {
     }
 
     pub(super) fn accused(&mut self, voter: &NodeId) -> Result<(), Violation> {
-        let honest = self.model.cluster.number(voter).is_some_and(|voter| self.model.cluster.honest().contains(&voter));
+        let honest = self
+            .model
+            .cluster
+            .number(voter)
+            .is_some_and(|voter| self.model.cluster.honest().contains(&voter));
         if honest {
             let what = format!("the honest voter {} is shown to have signed twice", voter.short());
             return Err(self.violated(Invariant::I6, what));
@@ -233,7 +244,9 @@ impl Run<'_> {
     pub(super) fn certificate_of(&self, node: usize, term: Term) -> Option<CertificateDigest> {
         let adopted = self.state.nodes[node].adopted;
         let all = self.state.issued.iter().map(|issued| self.model.issued.get(*issued));
-        all.into_iter().find(|issued| issued.certificate.term == term && term == adopted).map(|issued| issued.signed.digest())
+        all.into_iter()
+            .find(|issued| issued.certificate.term == term && term == adopted)
+            .map(|issued| issued.signed.digest())
     }
 }
 
