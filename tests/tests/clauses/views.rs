@@ -130,6 +130,16 @@ fn under_a_live_promise_its_holder_gets_a_second_view_only_if_it_leads_the_highe
 
 /// PROTOCOL V4
 #[test]
+fn a_leader_that_resigned_from_its_certificate_gets_no_second_view_under_a_live_promise() {
+    let mut rig = Rig::new();
+    rig.adopt(V, term(1), 0);
+    rig.tell_resign(V, rig.resign(0, 1, term(1)));
+    assert!(rig.called(V, 0, term(2)).is_ok(), "a new call, as by anybody");
+    assert_eq!(promised_ms(&rig.called(V, 0, term(3))), Some(LEASE), "it does not keep the voter for ever");
+}
+
+/// PROTOCOL V4
+#[test]
 fn the_leader_of_the_highest_certificate_gets_no_view_under_a_promise_to_another() {
     let mut rig = Rig::new();
     assert!(rig.called(V, 2, term(2)).is_ok());

@@ -102,8 +102,7 @@ impl Core {
     }
 
     fn own_asker(&self) -> Asker {
-        let leads = self.current().is_some_and(|held| held.verified.leader == self.me);
-        Asker { node: self.me, generation: self.generation, leads }
+        Asker { node: self.me, generation: self.generation, leads: self.leads(&self.me) }
     }
 
     /// Signs this voter's view and gives its support. The caller has asked every rule.
@@ -162,8 +161,7 @@ impl Core {
         if let Some(refusal) = self.would_vote(from, call.generation, now.boot) {
             return Err(refusal);
         }
-        let leads = self.current().is_some_and(|held| held.verified.leader == from);
-        let caller = Asker { node: from, generation: call.generation, leads };
+        let caller = Asker { node: from, generation: call.generation, leads: self.leads(&from) };
         if let Some(refusal) = self.voter.refuses_term(caller, call.term, self.believable(now)) {
             return Err(refusal);
         }

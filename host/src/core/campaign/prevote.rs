@@ -105,8 +105,13 @@ impl Core {
         if !self.is_voter() || !self.electorate.contains(&caller) {
             return Some(Refusal::NotAVoter);
         }
-        let leads = self.current().is_some_and(|held| held.verified.leader == caller);
-        self.voter.refuses_view(Asker { node: caller, generation, leads }, now)
+        self.voter.refuses_view(Asker { node: caller, generation, leads: self.leads(&caller) }, now)
+    }
+
+    /// Whether a node leads the highest certificate, in any life, and has not resigned from it: else it could keep
+    /// voters that took its calls from everybody else, for as long as it likes.
+    pub(super) fn leads(&self, node: &NodeId) -> bool {
+        self.current().is_some_and(|held| held.verified.leader == *node) && self.resigned_leader().is_none()
     }
 
     /// Answers a pre-vote. It binds nobody.
