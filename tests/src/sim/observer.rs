@@ -79,8 +79,8 @@ pub struct Observer {
     pub elections: u64,
     /// The last call by an honest node.
     pub called: Option<(usize, Term)>,
-    /// When an honest node last adopted a certificate that names a Byzantine leader.
-    pub usurped: Option<At>,
+    /// The newest certificate that an honest node adopted: its term and leader.
+    newest: (Term, Option<NodeId>),
     /// Whether a cloned enclave certified one term twice.
     pub forked: bool,
     electorate: ElectorateDigest,
@@ -103,7 +103,7 @@ impl Observer {
             violation: None,
             elections: 0,
             called: None,
-            usurped: None,
+            newest: (Term(0), None),
             forked: false,
             electorate: electorate.digest(),
             is_open: electorate.is_open(),
@@ -123,6 +123,11 @@ impl Observer {
     /// This enclave has a second instance with the same keys from now on.
     pub fn is_cloned(&mut self, enclave: EnclaveId) {
         self.cloned.insert(enclave);
+    }
+
+    /// Whether the newest certificate that an honest node adopted names a Byzantine leader.
+    pub fn is_usurped(&self) -> bool {
+        self.nodes.iter().any(|node| Some(node.id) == self.newest.1 && !node.honest)
     }
 
     /// Whether a node is honest.
@@ -228,8 +233,8 @@ impl Observer {
             self.broken(Invariant::I3, at, what);
         }
         self.nodes[node].adopted = certificate.term;
-        if self.nodes.iter().any(|other| other.id == certificate.leader && !other.honest) {
-            self.usurped = Some(at);
+        if certificate.term > self.newest.0 {
+            self.newest = (certificate.term, Some(certificate.leader));
         }
     }
 
