@@ -20,6 +20,7 @@ run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if
 test: ## every test there is, end to end included
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
+	CARGO='$(CARGO)' tests/mutants/run views-despite-a-promise own-view-not-durable margin-of-1-percent
 
 check: ## formatting, lints, documentation, and what may be linked
 	$(CARGO) fmt --all --check
@@ -32,9 +33,9 @@ check: ## formatting, lints, documentation, and what may be linked
 	  [ -z "$${NITRO_ELECT_NO_SKIP:-}" ]; \
 	fi
 
-simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log
+simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log; HUNT=name
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin simulate
-	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
+	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(HUNT),--hunt $(HUNT)) $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
 
 exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 4', see exhaust --help
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::clock::At;
 use super::ending::Convergence;
 use super::fault::Tally;
+use super::hunt::Hunt;
 use super::identities::Primitives;
 use super::scenario::Scenario;
 use super::trace::Trace;
@@ -124,6 +125,8 @@ impl fmt::Display for Figures {
 pub struct Failure {
     /// The seed.
     pub seed: u64,
+    /// The hunt that it is a seed of, if it is one.
+    pub hunt: Option<&'static Hunt>,
     /// What broke.
     pub violation: Violation,
     /// The event log.
@@ -136,7 +139,8 @@ impl Failure {
         let shown = self.log.len().saturating_sub(LINES_SHOWN);
         let log = self.log[shown..].join("\n");
         let Failure { seed, violation, .. } = self;
-        format!("{log}\n\nseed {seed}: {violation}\nreplay: make simulate SEED={seed} TRACE=1")
+        let hunt = self.hunt.map(|hunt| format!(" HUNT={}", hunt.name)).unwrap_or_default();
+        format!("{log}\n\nseed {seed}: {violation}\nreplay: make simulate{hunt} SEED={seed} TRACE=1")
     }
 }
 
@@ -151,9 +155,9 @@ pub fn run(scenario: Scenario) -> Result<Figures, Box<Failure>> {
     match world.run() {
         Ok(()) => Ok(Figures::of(&world)),
         Err(violation) => {
-            let seed = scenario.seed;
+            let (seed, hunt) = (scenario.seed, scenario.hunt);
             let log = trace(scenario).1;
-            Err(Box::new(Failure { seed, violation, log }))
+            Err(Box::new(Failure { seed, hunt, violation, log }))
         }
     }
 }

@@ -62,6 +62,11 @@ impl Clock {
         (self.base, self.since) = (Boot(3_000_000_000), at);
     }
 
+    /// BOOTTIME goes on at another rate.
+    pub fn set_rate(&mut self, at: At, rate_ppm: i64) {
+        (self.base, self.since, self.rate_ppm) = (self.read(at).boot, at, rate_ppm);
+    }
+
     /// Both clocks at a point in true time.
     pub fn read(&self, at: At) -> Now {
         let passed = i128::from(at.0 - self.since.0.min(at.0));

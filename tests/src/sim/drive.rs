@@ -97,6 +97,8 @@ impl World {
         }
         match action {
             Action::Persist(record) => self.write(machine, record),
+            // A log that cannot be written keeps nobody from anything.
+            Action::Append(_) if self.machines[machine].failing_writes > 0 => {}
             Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
             Action::Keep(piece) => self.machines[machine].disk.evidence.push(*piece),
             Action::Send { to, message } => {
@@ -143,6 +145,10 @@ impl World {
         if std::mem::take(&mut self.machines[machine].doomed) {
             self.tally.count(Fault::CrashInWrite);
             self.crash(machine, false);
+        } else if !self.calm && self.dice.chance(self.scenario.fatal_writes) {
+            self.tally.count(Fault::CrashInWrite);
+            let crash = self.at + self.dice.span(Duration::ZERO, self.scenario.sync * 2);
+            self.queue.plan(crash, Happening::Crash { machine, life });
         }
     }
 

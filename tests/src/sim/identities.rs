@@ -10,11 +10,11 @@ use nitro_elect::simulated::{SimulatedNsm, SimulatedPki};
 use nitro_elect_enclave::attestor::{Attestor, ModuleError};
 use nitro_elect_enclave::keys::{Keys, SigningError};
 use nitro_elect_protocol::crypto::{Crypto, Ring};
-use nitro_elect_protocol::ids::EnclaveId;
+use nitro_elect_protocol::ids::{EnclaveId, Pcr};
 use nitro_elect_protocol::limits::AGE_MAX;
 use nitro_elect_protocol::seal::{OpenError, SealedView};
 use nitro_elect_protocol::time::Wall;
-use nitro_elect_protocol::trust::Trust;
+use nitro_elect_protocol::trust::{PcrSet, Trust};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -70,11 +70,22 @@ impl Identity {
         });
         made.clone()
     }
+
+    /// Signs as this enclave does.
+    pub fn sign(&self, primitives: Primitives, input: &[u8]) -> Result<Vec<u8>, SigningError> {
+        match primitives {
+            Primitives::StandIn => Ok(standin::enclave_signature(&self.spki, input)),
+            Primitives::Real => self.keys.sign(input),
+        }
+    }
 }
 
 /// All that is shared by the worlds of a process.
 pub struct Shared {
     nsm: SimulatedNsm,
+    /// Under the same root, with an image that nobody accepts.
+    unmeasured: SimulatedNsm,
+    counterfeit: OnceLock<Arc<Identity>>,
     made: Mutex<Vec<Arc<Identity>>>,
     standin: Arc<Attested>,
     real: Arc<Attested>,
@@ -86,7 +97,11 @@ impl Shared {
         static SHARED: OnceLock<Shared> = OnceLock::new();
         SHARED.get_or_init(|| {
             let pki = SimulatedPki::generate().expect("rcgen makes a P-384 root");
+            let same = SimulatedPki::from_pem(&pki.to_pem()).expect("what it wrote it reads");
+            let pcrs = PcrSet { pcr0: Pcr([0xfa; 48]), ..measurements() };
             Shared {
+                unmeasured: SimulatedNsm::new(same, pcrs),
+                counterfeit: OnceLock::new(),
                 nsm: SimulatedNsm::new(pki, measurements()),
                 made: Mutex::default(),
                 standin: Arc::new(Attested::remembering(Arc::new(StandIn), DOCUMENTS_MAX)),
@@ -117,26 +132,28 @@ impl Shared {
     pub fn identity(&self, boot: usize) -> Arc<Identity> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         while made.len() <= boot {
-            let identity = self.make(made.len());
+            let identity = make(&self.nsm, made.len());
             made.push(Arc::new(identity));
         }
         made[boot].clone()
     }
 
-    fn make(&self, number: usize) -> Identity {
-        let secret = Dice::new(number as u64).bytes32();
-        let keys =
-            Keys::from_pkcs8(KEYS[number % KEYS.len()], &secret).expect("the keys of the tree are RSA keys");
-        let claims = keys.claims();
-        let document = self.nsm.attest(EPOCH, &claims.public_key, &claims.user_data, None);
-        Identity {
-            keys,
-            document: document.expect("the claims are within the NSM's bounds"),
-            later: Mutex::default(),
-            spki: claims.public_key,
-            user_data: claims.user_data,
-        }
+    /// An enclave of an image that nobody accepts, otherwise in order.
+    pub fn counterfeit(&self) -> Arc<Identity> {
+        self.counterfeit.get_or_init(|| Arc::new(make(&self.unmeasured, BOOTS_MAX))).clone()
     }
+}
+
+/// An identity under the keys of this number, whose document this module signs.
+fn make(nsm: &SimulatedNsm, number: usize) -> Identity {
+    let secret = Dice::new(number as u64).bytes32();
+    let keys =
+        Keys::from_pkcs8(KEYS[number % KEYS.len()], &secret).expect("the keys of the tree are RSA keys");
+    let claims = keys.claims();
+    let document = nsm.attest(EPOCH, &claims.public_key, &claims.user_data, None);
+    let document = document.expect("the claims are within the NSM's bounds");
+    let (spki, user_data) = (claims.public_key, claims.user_data);
+    Identity { keys, document, later: Mutex::default(), spki, user_data }
 }
 
 /// A boot's way to the world, for the real service.
@@ -184,9 +201,6 @@ impl Attestor for SimulatedAttestor {
     }
 
     fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SigningError> {
-        match self.primitives {
-            Primitives::StandIn => Ok(standin::enclave_signature(&self.identity.spki, input)),
-            Primitives::Real => self.identity.keys.sign(input),
-        }
+        self.identity.sign(self.primitives, input)
     }
 }

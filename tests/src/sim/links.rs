@@ -108,7 +108,12 @@ impl World {
             self.queue.plan(at, Happening::Arrive { from, to, epoch, message: message.clone() });
         }
         let at = self.arrival(from, to);
-        self.queue.plan(at, Happening::Arrive { from, to, epoch, message });
+        // What is late may outlive its connection: it was received, and waits to be read.
+        let arrives = match at.since(self.at) > self.scenario.lease / 4 && self.dice.chance(500) {
+            true => Happening::ArriveAlone { from, to, message },
+            false => Happening::Arrive { from, to, epoch, message },
+        };
+        self.queue.plan(at, arrives);
     }
 
     fn arrival(&mut self, from: usize, to: usize) -> At {

@@ -19,6 +19,7 @@ mod drive;
 mod ending;
 pub mod fault;
 mod hostility;
+pub mod hunt;
 pub mod identities;
 mod links;
 pub mod machine;

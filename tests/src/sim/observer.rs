@@ -54,6 +54,8 @@ struct Node {
     led: Vec<Led>,
     /// The highest term adopted in the present life.
     adopted: Term,
+    /// The highest term in which an earlier life held a lease.
+    led_before: Term,
 }
 
 /// Leases of one term that a node held.
@@ -97,8 +99,11 @@ pub struct Observer {
 impl Observer {
     /// An observer of these nodes, all honest.
     pub fn new(electorate: &Electorate, nodes: impl Iterator<Item = NodeId>) -> Self {
-        let nodes: Vec<Node> =
-            nodes.map(|id| Node { id, honest: true, belief: None, led: vec![], adopted: Term(0) }).collect();
+        let node = |id| {
+            let (led, adopted, led_before) = (Vec::new(), Term(0), Term(0));
+            Node { id, honest: true, belief: None, led, adopted, led_before }
+        };
+        let nodes: Vec<Node> = nodes.map(node).collect();
         Observer {
             violation: None,
             elections: 0,
@@ -144,6 +149,8 @@ impl Observer {
     pub fn ended(&mut self, node: usize) {
         self.nodes[node].belief = None;
         self.nodes[node].adopted = Term(0);
+        let led = self.nodes[node].led.iter().map(|led| led.term).max();
+        self.nodes[node].led_before = led.unwrap_or_default();
     }
 
     /// A message leaves a process.
@@ -207,6 +214,7 @@ impl Observer {
             Notice::LeaseGained { term, until } | Notice::LeaseExtended { term, until } => {
                 let belief = Belief { term: *term, until: when(*until) };
                 self.i4_one_lease_at_any_instant(at, node, belief, &list);
+                self.i5_each_life_leads_in_terms_of_its_own(at, node, *term);
                 let own = &mut self.nodes[node];
                 own.belief = Some(belief);
                 if own.led.last().is_none_or(|led| led.term != *term || led.list != list) {
@@ -336,6 +344,14 @@ impl Observer {
                 self.name(other),
             );
             self.broken(Invariant::I4, at, what);
+        }
+    }
+
+    /// The view that a leader signed in its election was this life's.
+    fn i5_each_life_leads_in_terms_of_its_own(&mut self, at: At, node: usize, term: Term) {
+        if term <= self.nodes[node].led_before {
+            let what = format!("{} leads in term {term}, as an earlier life of it did", self.name(node));
+            self.broken(Invariant::I5, at, what);
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::fault::Weights;
+use super::hunt::Hunt;
 use super::identities::{Primitives, Shared};
 
 /// A driver that gives ticks badly, in thousandths.
@@ -63,6 +64,8 @@ impl Shape {
 pub struct Scenario {
     /// Where it came from.
     pub seed: u64,
+    /// The hunt it belongs to; none: the general mixture.
+    pub hunt: Option<&'static Hunt>,
     /// What signs.
     pub primitives: Primitives,
     /// Voters.
@@ -101,6 +104,8 @@ pub struct Scenario {
     pub enclave_latency: (Duration, Duration),
     /// How long a synced write takes, at most.
     pub sync: Duration,
+    /// Writes during or right after which the process crashes, in thousandths.
+    pub fatal_writes: u64,
     /// Thousandths of crashes that a supervisor notices.
     pub last_wills: u64,
     /// How messages fare.
@@ -111,6 +116,8 @@ pub struct Scenario {
     pub weights: Weights,
     /// How often something strikes.
     pub fault_every: Duration,
+    /// How long a fault lasts at most: one of these.
+    pub faults_last: [Duration; 4],
     /// How long faults strike, after a first quiet lease.
     pub storm: Duration,
 }
@@ -132,6 +139,7 @@ impl Scenario {
         let attacked = (byzantine > 0 || hostile_proxies > 0) && outage == 0;
         Scenario {
             seed,
+            hunt: None,
             primitives: if seed % 50 == 49 { Primitives::Real } else { Primitives::StandIn },
             n,
             f: if shape.open { 0 } else { f },
@@ -151,11 +159,13 @@ impl Scenario {
             latency: draw_latency(&mut dice, lease),
             enclave_latency: (Duration::from_micros(400), Duration::from_micros(1500)),
             sync: Duration::from_micros(dice.between(100, 1500)),
+            fatal_writes: 0,
             last_wills: *dice.pick(&[0, 500, 1000]),
             weather: draw_weather(&mut dice),
             ticks: draw_ticks(&mut dice),
             weights: Weights::draw(&mut dice),
             fault_every,
+            faults_last: usual_spans(lease),
             storm: lease * *dice.pick(&[10, 20, 40]),
         }
     }
@@ -164,6 +174,7 @@ impl Scenario {
     pub fn calm(seed: u64, n: usize) -> Self {
         Scenario {
             seed,
+            hunt: None,
             primitives: Primitives::StandIn,
             n,
             f: quorum::default_f(n),
@@ -183,11 +194,13 @@ impl Scenario {
             latency: (Duration::from_micros(100), Duration::from_micros(500)),
             enclave_latency: (Duration::from_micros(500), Duration::from_micros(750)),
             sync: Duration::from_millis(1),
+            fatal_writes: 0,
             last_wills: 0,
             weather: Weather { in_order: true, ..Weather::default() },
             ticks: BadTicks::default(),
             weights: Weights::only(&[]),
             fault_every: Duration::from_secs(1),
+            faults_last: usual_spans(Duration::from_secs(1)),
             storm: Duration::ZERO,
         }
     }
@@ -222,6 +235,11 @@ fn draw_policy(dice: &mut Dice, open: bool) -> Policy {
     let prefer = if dice.chance(250) { Prefer::Return } else { Prefer::Stay };
     let drawn = Policy { sticky: dice.chance(600), prefer, ..Policy::of(rule) };
     if open { Policy::of(Rule::Highest) } else { drawn }
+}
+
+/// From a moment to several leases.
+fn usual_spans(lease: Duration) -> [Duration; 4] {
+    [lease / 10, lease, lease * 3, lease * 8]
 }
 
 /// A step must hold two round trips and a write.

@@ -31,6 +31,28 @@ impl World {
         self.pause(machine, span);
     }
 
+    /// The process of a machine ends, and starts again after a span.
+    pub fn restart(&mut self, machine: usize, down: Duration) {
+        self.crash_for(machine, false, down);
+    }
+
+    /// Every enclave ends, and another starts in its place.
+    pub fn restart_enclaves(&mut self) {
+        for host in 0..self.hosts.len() {
+            if self.can_boot() {
+                self.hosts[host].service = None;
+                self.boot(host);
+            }
+        }
+    }
+
+    /// One machine loses its connections to all others, and gets none for a span.
+    pub fn strand(&mut self, machine: usize, span: Duration) {
+        for other in (0..self.machines.len()).filter(|other| *other != machine) {
+            self.sever(machine, other, span);
+        }
+    }
+
     /// Two machines lose their connection at once, with all that is under way on it, and get none for a span.
     pub fn sever(&mut self, a: usize, b: usize, span: Duration) {
         self.disconnect(a, b);

@@ -57,15 +57,20 @@ impl World {
         }
     }
 
-    /// From a moment to several leases.
     fn a_while(&mut self) -> Duration {
         let lease = self.scenario.lease;
-        let most = *self.dice.pick(&[lease / 10, lease, lease * 3, lease * 8]);
+        let most = *self.dice.pick(&self.scenario.faults_last);
         self.dice.span(lease / 100, most)
     }
 
     /// A process ends, and starts again later.
     pub(super) fn crash(&mut self, machine: usize, reboots: bool) {
+        let down = self.a_while();
+        self.crash_for(machine, reboots, down);
+    }
+
+    /// A process ends, and starts again after a span.
+    pub(super) fn crash_for(&mut self, machine: usize, reboots: bool, down: Duration) {
         if !self.machines[machine].is_up() {
             return;
         }
@@ -86,7 +91,6 @@ impl World {
         if votes && !reboots && self.dice.chance(self.scenario.last_wills) {
             self.send_last_will(machine);
         }
-        let down = self.a_while();
         self.queue.plan(self.at + down, Happening::Start { machine });
     }
 
@@ -94,7 +98,9 @@ impl World {
         self.tally.count(Fault::LastWill);
         let will = self.machines[machine].last_will(&self.electorate);
         for to in (0..self.machines.len()).filter(|to| *to != machine) {
-            let at = self.at + self.dice.span(self.scenario.latency.0, self.scenario.latency.1 * 2);
+            let late = !self.calm && self.dice.chance(self.scenario.weather.late);
+            let most = if late { self.scenario.lease * 2 } else { self.scenario.latency.1 * 2 };
+            let at = self.at + self.dice.span(self.scenario.latency.0, most);
             let message = PeerMessage::Resign(will.clone());
             self.queue.plan(at, Happening::ArriveAlone { from: machine, to, message });
         }

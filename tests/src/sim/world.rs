@@ -41,6 +41,8 @@ pub(super) enum Happening {
     Tick { machine: usize, life: u64, planned: At },
     /// A tick that comes whatever else does.
     ExtraTick { machine: usize, life: u64 },
+    /// A process ends, whatever it does.
+    Crash { machine: usize, life: u64 },
     /// A write has ended.
     Written { machine: usize, life: u64 },
     /// A paused process goes on.
@@ -175,6 +177,9 @@ impl World {
 
     /// Lets everything happen up to the end of the world, or to the first violation.
     pub fn run(&mut self) -> Result<(), Violation> {
+        if let Some(hunt) = self.scenario.hunt {
+            hunt.begin(self)?;
+        }
         while !self.is_over() {
             self.step()?;
         }
@@ -208,6 +213,7 @@ impl World {
             Happening::ExtraTick { machine, life } if self.lives(machine, life) => {
                 self.feed(machine, Event::Tick)
             }
+            Happening::Crash { machine, life } if self.lives(machine, life) => self.crash(machine, false),
             Happening::Written { machine, life } => self.written(machine, life),
             Happening::Resume { machine, life } => self.resume(machine, life),
             Happening::Arrive { from, to, epoch, message } => {
@@ -236,7 +242,7 @@ impl World {
             Happening::Move { adversary } => self.make_move(adversary),
             Happening::Strike => self.strike(),
             Happening::Calm => self.calm_down(),
-            Happening::ExtraTick { .. } | Happening::Down { .. } => {}
+            Happening::Crash { .. } | Happening::ExtraTick { .. } | Happening::Down { .. } => {}
         }
         self.check_ending();
         self.check_outage();

@@ -1,5 +1,6 @@
 //! What the command was asked for.
 
+use nitro_elect_tests::sim::hunt::{self, Hunt};
 use std::fmt;
 
 /// Shown for `--help`.
@@ -12,6 +13,7 @@ Usage: simulate [OPTIONS]
   --seeds N       how many seeds from there on [default: 1, or no end with --secs]
   --secs N        start no seed after this many seconds
   --jobs N        threads, a seed at a time each [default: 2]
+  --hunt NAME     worlds of one kind of trouble, in place of the general mixture
   --trace         show the scenario and the event log of one seed; needs --seed
   --scan          go on after a violation, and print one line for each
   --expect I4     succeed at the first violation of this invariant, and only then
@@ -51,6 +53,8 @@ pub struct Wanted {
     pub help: bool,
     /// The invariant that is to break.
     pub expect: Option<String>,
+    /// The kind of worlds.
+    pub hunt: Option<&'static Hunt>,
 }
 
 /// What is wrong with the command.
@@ -58,6 +62,8 @@ pub struct Wanted {
 pub enum Wrong {
     /// No such option.
     Unknown(String),
+    /// No such hunt.
+    NoHunt(String),
     /// An option came without what it needs.
     Incomplete {
         /// The option.
@@ -73,6 +79,10 @@ impl fmt::Display for Wrong {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wrong::Unknown(option) => write!(out, "there is no option {option}; see --help"),
+            Wrong::NoHunt(name) => {
+                let names: Vec<&str> = hunt::ALL.iter().map(|hunt| hunt.name).collect();
+                write!(out, "there is no hunt {name}, but {}", names.join(", "))
+            }
             Wrong::Incomplete { option, needs, came: None } => {
                 write!(out, "{option} needs {needs}; see --help")
             }
@@ -96,6 +106,7 @@ impl Wanted {
             speed: false,
             help: false,
             expect: None,
+            hunt: None,
         };
         while let Some(option) = arguments.next() {
             let mut number = || number_after(&option, arguments.next());
@@ -105,6 +116,7 @@ impl Wanted {
                 "--secs" => wanted.secs = Some(number()?),
                 "--jobs" => wanted.jobs = number()?.clamp(1, 1024) as usize,
                 "--expect" => wanted.expect = Some(invariant_after(option, arguments.next())?),
+                "--hunt" => wanted.hunt = Some(hunt_after(option, arguments.next())?),
                 "--trace" => wanted.trace = true,
                 "--scan" => wanted.scan = true,
                 "--speed" => wanted.speed = true,
@@ -135,6 +147,11 @@ fn invariant_after(option: String, came: Option<String>) -> Result<String, Wrong
     }
 }
 
+fn hunt_after(option: String, came: Option<String>) -> Result<&'static Hunt, Wrong> {
+    let name = came.ok_or(Wrong::Incomplete { option, needs: "a name", came: None })?;
+    Hunt::named(&name).ok_or(Wrong::NoHunt(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +174,7 @@ mod tests {
         assert_eq!(wrong("--seed x"), "--seed needs a number, not \"x\"; see --help");
         assert_eq!(wrong("--secs"), "--secs needs a number; see --help");
         assert_eq!(wrong("--expect I12"), "--expect needs an invariant, I1 to I11, not \"I12\"; see --help");
+        assert!(wrong("--hunt x").starts_with("there is no hunt x, but churn, "));
         assert_eq!(wrong("--trace"), "--trace needs --seed N; see --help");
     }
 }

@@ -38,13 +38,18 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ if wanted.speed => speed::measure(),
-        Some(seed) => show(seed),
+        Some(seed) => show(scenario(&wanted, seed)),
         None => run(&wanted),
     }
 }
 
-fn show(seed: u64) -> ExitCode {
-    let scenario = Scenario::draw(seed);
+/// The world of a seed.
+fn scenario(wanted: &Wanted, seed: u64) -> Scenario {
+    wanted.hunt.map_or_else(|| Scenario::draw(seed), |hunt| hunt.draw(seed))
+}
+
+fn show(scenario: Scenario) -> ExitCode {
+    let seed = scenario.seed;
     println!("{scenario:#?}");
     let (outcome, log) = campaign::trace(scenario);
     log.iter().for_each(|line| println!("{line}"));
@@ -73,7 +78,7 @@ fn run(wanted: &Wanted) -> ExitCode {
             if index >= wanted.seeds {
                 break;
             }
-            match campaign::run_seed(first + index) {
+            match campaign::run(scenario(wanted, first + index)) {
                 Ok(one) => figures.add(&one),
                 Err(failure) => {
                     let ends = ends_with(wanted, &failure);

@@ -6,6 +6,7 @@
 //! has an enclave to itself, and all enclaves answer it at once, without a proxy. When the storm ends it goes on
 //! attacking, often with one of the [`plots`] against liveness; or it falls silent; or it gossips and supports nobody.
 
+mod counterfeit;
 mod craft;
 mod heard;
 mod moves;
@@ -126,6 +127,9 @@ impl World {
         }
         if !self.is_attacked() {
             return None;
+        }
+        if let PeerMessage::Call(call) = &message {
+            self.adversaries[adversary].heard.take_call((**call).clone());
         }
         let habits = self.adversaries[adversary].habits;
         if self.is_plotting(adversary) || self.dice.chance(habits.withholding) {

@@ -24,6 +24,7 @@ impl World {
             6 => self.resign(adversary, None),
             7 => self.repeat_something(adversary),
             8 => self.repeat_heartbeats(adversary),
+            9 if self.dice.chance(300) => self.forge_certificate(adversary),
             9 => self.forge_something(adversary),
             10 if self.dice.chance(500) => self.repeat_resign(adversary),
             10 => self.repeat_promise(adversary),
@@ -43,7 +44,7 @@ impl World {
         }
     }
 
-    fn tell_some(&mut self, adversary: usize, message: &PeerMessage) {
+    pub(super) fn tell_some(&mut self, adversary: usize, message: &PeerMessage) {
         for to in 0..self.machines.len() {
             if self.dice.chance(600) {
                 self.tell(adversary, to, message.clone());
@@ -171,6 +172,7 @@ impl World {
         }
         let generation = if self.dice.chance(900) { call.generation } else { generation };
         let elect = Elect { electorate: self.electorate.clone(), term, coordinator, generation, views };
+        let elect = self.disguise(elect);
         for host in 0..self.hosts.len() {
             self.ask_directly(adversary, host, elect.clone());
         }
@@ -202,6 +204,9 @@ impl World {
         if let Some(document) = self.document_of(host) {
             let bundle = Bundle { certificate, document, promises: Vec::new() };
             self.adversaries[adversary].heard.take_bundle(bundle);
+            if self.dice.chance(500) {
+                self.publish(adversary);
+            }
         }
     }
 
