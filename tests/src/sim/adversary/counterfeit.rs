@@ -16,7 +16,7 @@ impl World {
     /// Makes another election of one: of somebody else's call, of a later term, over other voters' rules, or with
     /// every view twice.
     pub(super) fn disguise(&mut self, mut elect: Elect) -> Elect {
-        match self.dice.below(8) {
+        match self.dice.below(6) {
             0 => elect.coordinator = self.dice.pick(&self.electorate.voters).key,
             1 => elect.term = elect.term.next(),
             2 => elect.electorate.f = 0,
