@@ -16,7 +16,7 @@ use nitro_elect_enclave::nsm::{NoModule, Nsm};
 use nitro_elect_enclave::parameters::{ParameterError, Parameters};
 use nitro_elect_enclave::parent;
 use nitro_elect_enclave::random_source::{self, RandomSourceError};
-use nitro_elect_enclave::server::{serve, workers};
+use nitro_elect_enclave::server::{runtime, serve};
 use nitro_elect_enclave::service::Service;
 use nitro_elect_protocol::crypto::Ring;
 use std::convert::Infallible;
@@ -25,7 +25,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::{Builder, Runtime};
 use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
 /// Why the service did not start.
@@ -86,7 +85,7 @@ fn parameters(is_first: bool) -> Result<Parameters, StartError> {
 
 fn run(parameters: Parameters) -> Result<Infallible, StartError> {
     let service = start(&parameters)?;
-    runtime()?.block_on(async {
+    runtime().map_err(StartError::Runtime)?.block_on(async {
         let address = VsockAddr::new(VMADDR_CID_ANY, VSOCK_PORT);
         let listener = VsockListener::bind(address).map_err(StartError::Listen)?;
         let enclave = service.attestor().enclave();
@@ -108,13 +107,6 @@ fn start(parameters: &Parameters) -> Result<Arc<Service<ModuleAttestor<Nsm>>>, S
     let attestor = ModuleAttestor::new(keys, module, Box::new(move || start.elapsed()));
     attestor.attest(None)?;
     Ok(Arc::new(Service::new(attestor, Box::new(Ring))))
-}
-
-fn runtime() -> Result<Runtime, StartError> {
-    // One blocking thread for each turn in the server's queues.
-    let threads = 2 * workers() + 1;
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(threads).build();
-    runtime.map_err(StartError::Runtime)
 }
 
 async fn tell(parent_cid: u32) {

@@ -18,11 +18,12 @@ use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::limits::{ENCLAVE_CONNECTIONS_MAX, ENCLAVE_IN_FLIGHT_MAX};
 use nitro_elect_protocol::peer::seal_envelope;
 use std::convert::Infallible;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -58,8 +59,13 @@ pub async fn serve<L: Accept, A: Attestor + 'static>(listener: L, service: Arc<S
     }
 }
 
+/// What a server runs on: one thread for all connections, and one for each turn in the queues.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(2 * workers() + 1).build()
+}
+
 /// How many computations run at once.
-pub fn workers() -> usize {
+fn workers() -> usize {
     available_parallelism().map_or(1, NonZero::get)
 }
 

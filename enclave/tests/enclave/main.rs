@@ -4,6 +4,7 @@
 mod attestation;
 mod cluster;
 mod elections;
+mod flood;
 mod hostile;
 mod listener;
 mod module;
