@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check simulate exhaust mutants enclave eif measure tcb deps
+.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure tcb deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
@@ -19,8 +19,18 @@ run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if
 
 test: ## every test there is, end to end included
 	$(CARGO) build --locked --workspace --bins
+	@$(MAKE) --no-print-directory emulated-eif
 	$(CARGO) test --locked --workspace
 	CARGO='$(CARGO)' tests/mutants/run views-despite-a-promise own-view-not-durable margin-of-1-percent
+
+boot: ## boot the enclave's image in an emulation, elect by it, kill it, elect by the next one
+	$(CARGO) build --locked --package nitro-elect --bin nitro-elect
+	@$(MAKE) --no-print-directory emulated-eif
+	$(CARGO) test --locked --package nitro-elect-emulation --test boot -- --nocapture
+
+emulated-eif: ## the image that `make boot` boots, where `make deps` has installed what that needs
+	@if { command -v qemu-system-x86_64 && command -v vhost-device-vsock && enclave/image/debian-kernel; } >/dev/null 2>&1; \
+	then EMULATION=1 OUT=$${CARGO_TARGET_DIR:-target}/emulation CARGO='$(CARGO)' enclave/image/eif; fi
 
 check: ## formatting, lints, documentation, and what may be linked
 	$(CARGO) fmt --all --check
@@ -68,3 +78,4 @@ deps: ## install what tests and checks need: Debian packages (as root), cargo-de
 	fi
 	@[ "$$($(CARGO) deny --version 2>/dev/null)" = "cargo-deny $(CARGO_DENY)" ] || \
 	  $(CARGO) install --locked cargo-deny --version $(CARGO_DENY)
+	@CARGO='$(CARGO)' tests/emulation/install

@@ -93,8 +93,7 @@ impl Machine {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The most memory that QEMU held so far, guest and all, in bytes.
-    pub fn is_running(&mut self) -> bool {
+    fn is_running(&mut self) -> bool {
         self.processes.iter_mut().all(|process| matches!(process.0.try_wait(), Ok(None)))
     }
 
