@@ -1,18 +1,18 @@
 //! The flags that describe an electorate, shared by `manifest new` and `init`.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::core::config::Observers;
+use crate::duration;
 use crate::manifest::{self, Manifest, NewError, Plan};
-use crate::{duration, trust_file};
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use nitro_elect_protocol::electorate::Voter;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::limits::LEASE_DEFAULT;
 use nitro_elect_protocol::policy::{Policy, Prefer, Rule};
+use nitro_elect_protocol::trust::Trust;
 
 use super::failure::Failure;
 
@@ -70,9 +70,8 @@ impl ElectorateFlags {
         duration::parse(&self.lease).map_err(|error| Failure::new(super::failure::USAGE, error, help))
     }
 
-    /// A new manifest of these voters, with the trust section of a file.
-    pub fn manifest(&self, trust: &Path, voters: Vec<Voter>) -> Result<Manifest, Failure> {
-        let trust = trust_file::load(trust).map_err(Failure::unreadable)?;
+    /// A new manifest of these voters, who accept these enclaves.
+    pub fn manifest(&self, trust: Trust, voters: Vec<Voter>) -> Result<Manifest, Failure> {
         let policy = Policy {
             rule: self.policy,
             sticky: self.sticky.unwrap_or(Policy::of(self.policy).sticky),
@@ -88,33 +87,5 @@ impl ElectorateFlags {
             voters,
         };
         Manifest::new(plan).map_err(|error: NewError| error.into())
-    }
-}
-
-/// The trust file of a command that makes a manifest. There is no default: what a manifest embeds is chosen.
-#[derive(Debug, clap::Args)]
-pub struct TrustFlag {
-    /// The trust file whose contents the manifest embeds: which enclaves are accepted
-    #[arg(long = "trust", value_name = "FILE", env = "NITRO_ELECT_TRUST", hide_env_values = true)]
-    pub file: Option<PathBuf>,
-}
-
-impl TrustFlag {
-    /// The file named, or how to come by one.
-    pub fn required(&self) -> Result<&Path, Failure> {
-        self.file.as_deref().ok_or_else(|| {
-            let made = trust_file::default_path().ok().filter(|path| path.exists());
-            let help = match made {
-                Some(path) => format!(
-                    "for a real enclave, write one with the measurements of its image; for trying out, add --trust {}",
-                    super::shell_words::quote(&path)
-                ),
-                None => "for a real enclave, write one with the measurements of its image; for trying out, run \
-                         `nitro-elect simulate-enclave --trust-out trust.json` in another terminal, then add \
-                         --trust trust.json"
-                    .into(),
-            };
-            Failure::new(super::failure::USAGE, "no trust file: a manifest names the enclaves it accepts", help)
-        })
     }
 }

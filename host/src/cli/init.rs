@@ -9,11 +9,12 @@ use crate::manifest::MANIFEST_FILE;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::limits::VOTERS_MAX;
 
-use super::electorate_flags::{ElectorateFlags, TrustFlag};
+use super::electorate_flags::ElectorateFlags;
 use super::failure::Failure;
 use super::manifest::{described, summary};
 use super::output::Format;
 use super::shell_words::quote;
+use super::trust_flags::TrustFlags;
 
 /// Where a simulated enclave listens when nothing else is said.
 const ENCLAVE: &str = "tcp://127.0.0.1:5900";
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=VOTERS_MAX as i64))]
     local: u32,
     #[command(flatten)]
-    trust: TrustFlag,
+    trust: TrustFlags,
     /// The port of node-1; each next node has the next one
     #[arg(long, value_name = "PORT", default_value_t = 5000, value_parser = clap::value_parser!(u16).range(1..))]
     base_port: u16,
@@ -53,7 +54,7 @@ pub struct Args {
 
 /// Makes the cluster.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let trust = args.trust.required()?;
+    let trust = args.trust.trust()?;
     let nodes = local_cluster::draw_nodes(args.local, args.base_port)?;
     let voters = nodes.iter().map(LocalNode::voter).collect();
     let manifest = args.electorate.manifest(trust, voters)?;

@@ -12,9 +12,10 @@ use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::electorate::Voter;
 use nitro_elect_protocol::ids::NodeId;
 
-use super::electorate_flags::{ElectorateFlags, TrustFlag};
+use super::electorate_flags::ElectorateFlags;
 use super::failure::{FAILED, Failure};
 use super::output::{Format, print};
+use super::trust_flags::TrustFlags;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -30,6 +31,8 @@ manifest. An existing file is never overwritten.
 Examples:
   nitro-elect manifest new --trust trust.json \\
     --voter a=10.0.0.1:5000=node-a=20 --voter b=10.0.0.2:5000=node-b
+  nitro-elect manifest new --measurements measurements.json \\
+    --voter a=10.0.0.1:5000=node-a --voter b=10.0.0.2:5000=node-b
   nitro-elect manifest new --trust trust.json --out eu.toml --policy rotate \\
     --lease 500ms --voter a=10.0.0.1:5000=node-a
 
@@ -74,7 +77,7 @@ struct NewArgs {
     #[arg(long = "voter", value_name = "NAME=ADDRESS=KEY[=WEIGHT]", required = true)]
     voters: Vec<VoterFlag>,
     #[command(flatten)]
-    trust: TrustFlag,
+    trust: TrustFlags,
     #[command(flatten)]
     electorate: ElectorateFlags,
     /// The file to write
@@ -116,7 +119,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 fn new(args: NewArgs) -> Result<ExitCode, Failure> {
-    let trust = args.trust.required()?;
+    let trust = args.trust.trust()?;
     let voters = args.voters.iter().map(VoterFlag::voter).collect::<Result<_, _>>()?;
     let manifest = args.electorate.manifest(trust, voters)?;
     manifest.save(&args.out)?;

@@ -24,6 +24,7 @@ mod resign;
 mod shell_words;
 mod simulate_enclave;
 mod status;
+mod trust_flags;
 mod verify;
 mod watch;
 

@@ -3,7 +3,7 @@
 use crate::{program, run, said};
 
 /// Every command and group.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["keygen"],
     &["manifest"],
@@ -21,6 +21,9 @@ const COMMANDS: [&[&str]; 17] = [
     &["attestation"],
     &["attestation", "show"],
     &["attestation", "verify"],
+    &["eif"],
+    &["eif", "build"],
+    &["eif", "show"],
 ];
 
 #[test]
@@ -34,7 +37,7 @@ fn every_command_and_group_has_help_with_examples() {
             "{command:?}: {}",
             help.out
         );
-        let is_group = command == ["manifest"] || command == ["attestation"];
+        let is_group = [&["manifest"][..], &["attestation"], &["eif"]].contains(&command);
         assert!(is_group || help.out.contains("Exit codes:"), "{command:?}: {}", help.out);
     }
 }
