@@ -95,8 +95,11 @@ fn pad(bytes: &mut Vec<u8>, multiple: usize) {
 mod tests {
     use super::*;
 
-    /// Name, mode, device and data of each entry, read back without the writer's code.
-    fn unpacked(mut archive: &[u8]) -> Vec<(String, u32, (u32, u32), Vec<u8>)> {
+    /// Name, mode, device and data of an entry.
+    type Unpacked = (String, u32, (u32, u32), Vec<u8>);
+
+    /// The entries, read back without the writer's code.
+    fn unpacked(mut archive: &[u8]) -> Vec<Unpacked> {
         let mut found = Vec::new();
         loop {
             assert_eq!(&archive[..6], b"070701");

@@ -11,7 +11,7 @@ const INIT: &str = "init";
 /// Where the modules are; init loads them in the order of their names.
 const MODULES: &str = "modules";
 /// What init mounts file systems on.
-const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
 /// The console by its numbers (Linux, Documentation/admin-guide/devices.txt). Without it, what init says before it has
 /// mounted `/dev` is lost.
 const CONSOLE: (&str, (u32, u32)) = ("dev/console", (5, 1));
