@@ -3,11 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure tcb deps
+.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure container-test tcb deps
 
 CARGO ?= cargo
 # Debian packages that tests and checks use beyond rustup's toolchain.
-DEBIAN_PACKAGES := gcc git libc6-dev prometheus
+DEBIAN_PACKAGES := buildah debootstrap gcc git libc6-dev prometheus
 CARGO_DENY := 0.20.2
 
 help: ## list the targets
@@ -63,10 +63,13 @@ eif: ## the enclave's image and its measurements: from nitro-cli, from KERNEL= (
 measure: ## program and image, each built twice in different folders: exits 0 only if every byte is equal
 	@CARGO='$(CARGO)' enclave/image/measure
 
+container-test: ## Dockerfile.enclave built by buildah, offline: exits 0 only if its binary is `make enclave`'s (as root)
+	@CARGO='$(CARGO)' enclave/image/container-test
+
 tcb: ## what has to be trusted inside the image: lines of our code, and each crate linked with it
 	@CARGO='$(CARGO)' enclave/image/tcb
 
-deps: ## install what tests and checks need: Debian packages (as root), cargo-deny
+deps: ## install what tests and checks need: Debian packages (as root), cargo-deny; fetch Debian's kernel for emulations
 	@missing=; \
 	for package in $(DEBIAN_PACKAGES); do \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=" $$package"; \
@@ -78,4 +81,6 @@ deps: ## install what tests and checks need: Debian packages (as root), cargo-de
 	fi
 	@[ "$$($(CARGO) deny --version 2>/dev/null)" = "cargo-deny $(CARGO_DENY)" ] || \
 	  $(CARGO) install --locked cargo-deny --version $(CARGO_DENY)
+	@enclave/image/debian-kernel fetch || \
+	  echo "images for emulation need Debian's kernel and cannot be made here; KERNEL= still can" >&2
 	@CARGO='$(CARGO)' tests/emulation/install
