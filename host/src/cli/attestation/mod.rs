@@ -29,7 +29,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Show(show::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
 }
 
 /// Shows or verifies.
