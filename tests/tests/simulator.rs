@@ -4,6 +4,7 @@
 
 use nitro_elect_protocol::policy::{Policy, Rule};
 use nitro_elect_tests::sim::campaign::{self, Failure, Figures};
+use nitro_elect_tests::sim::hunt;
 use nitro_elect_tests::sim::scenario::Scenario;
 use nitro_elect_tests::sim::trace::Trace;
 use nitro_elect_tests::sim::world::World;
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 const SEEDS: u64 = 1000;
+const HUNTED: u64 = 10;
 const THREADS: u64 = 2;
 const LEASE: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,21 @@ fn a_thousand_seeds_run_without_a_violation() {
     }
     assert_eq!(figures.seeds, SEEDS);
     assert!(figures.elections > SEEDS, "{} elections", figures.elections);
+}
+
+/// What the mutants break holds in the same worlds while every guard is in its place.
+#[test]
+fn hunts_find_nothing_where_no_guard_is_missing() {
+    for hunt in hunt::ALL {
+        let mut figures = Figures::default();
+        for seed in 0..HUNTED {
+            match campaign::run(hunt.draw(seed)) {
+                Ok(one) => figures.add(&one),
+                Err(failure) => panic!("{}", failure.report()),
+            }
+        }
+        assert!(figures.elections > HUNTED, "{hunt:?}: {} elections", figures.elections);
+    }
 }
 
 #[test]
