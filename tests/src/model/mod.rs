@@ -55,6 +55,7 @@
 //!
 //! [`Core::fingerprint`]: nitro_elect::core::Core::fingerprint
 
+mod asking;
 pub mod bounds;
 mod byzantine;
 pub mod cluster;

@@ -3,9 +3,8 @@
 //! Pre-votes and their answers, answers to calls and renewals, attestation documents and health arrive at once.
 
 use nitro_elect::core::durable::Record;
-use nitro_elect::core::event::{Command, EnclaveIndex, Event, RequestId, Unanswered};
+use nitro_elect::core::event::{Command, Event};
 use nitro_elect_protocol::crypto::Signer;
-use nitro_elect_protocol::enclave_api::{Elect, Health, Request, Response};
 use nitro_elect_protocol::heartbeat::{Flags, Heartbeat};
 use nitro_elect_protocol::ids::{Generation, NodeId, Term};
 use nitro_elect_protocol::peer::{Delta, PeerMessage};
@@ -156,7 +155,7 @@ impl<'a> Run<'a> {
                 let elect = self.model.cluster.byzantine_elect(*by, *term, *enclave, chosen);
                 self.count(*enclave, elect)?;
             }
-            Step::StepDown { node } => {
+            Step::GiveUp { node } => {
                 self.state.step_downs -= 1;
                 let event = Event::Command(Command::StepDown { to: None });
                 self.feed(*node, Input { event, print: Fold::of("step down") });
@@ -196,7 +195,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn feed(&mut self, node: usize, input: Input) {
+    pub(super) fn feed(&mut self, node: usize, input: Input) {
         self.queue.push_back((node, input));
     }
 
@@ -375,65 +374,6 @@ impl<'a> Run<'a> {
             self.state.soup.push(number);
             self.state.note(print);
         }
-    }
-
-    fn ask(
-        &mut self,
-        node: usize,
-        endpoint: EnclaveIndex,
-        request: RequestId,
-        message: &Request,
-    ) -> Result<(), Violation> {
-        let enclave = self.model.cluster.behind(node, endpoint.0);
-        let identity = self.model.cluster.enclaves[enclave].clone();
-        let (kind, answer) = match message {
-            Request::Attest { .. } => {
-                ("attested", Ok(Response::Attestation { document: identity.document.clone() }))
-            }
-            Request::Health => {
-                let health = Health { enclave: identity.keys.enclave(), service_version: String::new() };
-                ("healthy", Ok(Response::Health(health)))
-            }
-            Request::Latest { .. } => ("silent", Err(Unanswered)),
-            Request::Elect(elect) => return self.asks_election(node, enclave, request, elect),
-        };
-        let print = Fold::of(&(kind, enclave, request));
-        self.feed(node, Input { event: Event::EnclaveAnswered { request, answer }, print });
-        Ok(())
-    }
-
-    fn asks_election(
-        &mut self,
-        node: usize,
-        enclave: usize,
-        request: RequestId,
-        elect: &Elect,
-    ) -> Result<(), Violation> {
-        for sealed in &elect.views {
-            self.view_leaves(node, sealed)?;
-        }
-        let generation = self.state.nodes[node].generation;
-        let print = Fold::of(&("elect", node, generation, request, enclave, elect.term, &elect.views));
-        let elect = elect.clone();
-        self.put(print, || Item::Elect { node, generation, request, enclave, elect });
-        Ok(())
-    }
-
-    /// An election reaches its enclave, and the answer its caller.
-    fn elect(&mut self, item: u32, views: u32, heard: bool) -> Result<(), Violation> {
-        let item = self.model.items.get(item);
-        let Item::Elect { node, generation, request, enclave, elect } = &*item else { return Ok(()) };
-        let mut elect = elect.clone();
-        let places = 0..elect.views.len();
-        let kept = places.filter(|place| views >> place & 1 == 1);
-        elect.views = kept.map(|place| elect.views[place].clone()).collect();
-        let response = self.count(*enclave, elect)?;
-        if heard && self.state.nodes[*node].generation == *generation {
-            let print = Fold::of(&("counted", enclave, request, response.print));
-            let answer = Ok(response.answer.clone());
-            self.feed(*node, Input { event: Event::EnclaveAnswered { request: *request, answer }, print });
-        }
-        Ok(())
     }
 
     pub(super) fn violated(&self, invariant: Invariant, what: String) -> Violation {

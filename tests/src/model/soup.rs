@@ -20,7 +20,7 @@ pub enum Item {
     /// A resignation, to all.
     Resign { of: usize, up_to: Term, mail: Arc<Mail> },
     /// An election, to an enclave.
-    Elect { node: usize, generation: Generation, request: RequestId, enclave: usize, elect: Elect },
+    Elect { node: usize, generation: Generation, request: RequestId, enclave: usize, elect: Box<Elect> },
     /// An honest voter's view for a call of a Byzantine one.
     View { of: usize, to: usize, term: Term, enclave: usize, sealed: SealedView },
 }

@@ -23,7 +23,7 @@ pub enum Step {
     /// A Byzantine voter has an enclave count the views for its call that these honest voters signed.
     Count { by: usize, term: Term, enclave: usize, voters: u32 },
     /// A leader steps down of its own accord.
-    StepDown { node: usize },
+    GiveUp { node: usize },
     /// A node's process ends, and the next one starts.
     Restart { node: usize },
     /// The same, in the middle of something: its write has reached the disk, and nothing that follows has left.
@@ -52,7 +52,7 @@ impl Model {
         self.counts(state, &mut steps);
         if state.step_downs > 0 {
             let holders = honest.clone().filter(|node| self.holds(state, *node));
-            steps.extend(holders.map(|node| Step::StepDown { node }));
+            steps.extend(holders.map(|node| Step::GiveUp { node }));
         }
         if state.tick < self.cluster.bounds.ticks {
             self.ticks(state, &mut steps);
@@ -211,7 +211,7 @@ impl fmt::Display for Told<'_> {
                 enclave + 1,
                 by + 1
             ),
-            Step::StepDown { node } => write!(out, "n{} steps down", node + 1),
+            Step::GiveUp { node } => write!(out, "n{} steps down", node + 1),
             Step::Restart { node } => write!(out, "n{} restarts", node + 1),
             Step::Torn { node, by } => {
                 write!(out, "n{} restarts after its write, when {}", node + 1, Told(model, by))

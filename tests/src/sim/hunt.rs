@@ -121,7 +121,7 @@ fn scattered(seed: u64) -> Scenario {
 /// Five voters, of whom two can be cut off. In every other world the one that calls is rarely the one that is elected.
 fn upstarts(seed: u64) -> Scenario {
     let lease = Duration::from_secs(1);
-    let rule = if seed % 2 == 0 { Rule::Priority } else { Rule::Rotate };
+    let rule = if seed.is_multiple_of(2) { Rule::Priority } else { Rule::Rotate };
     Scenario { policy: Policy::of(rule), f: 0, storm: lease * 100, ..Scenario::calm(seed, 5) }
 }
 
