@@ -1,6 +1,8 @@
 //! The service's own bounds, each with its reason; those of the wire are in [`nitro_elect_protocol::limits`].
 
-use nitro_elect_protocol::limits::{ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, SEAL_OVERHEAD, VIEW_MAX};
+use nitro_elect_protocol::limits::{
+    ENCLAVE_CONNECTIONS_MAX, ENCLAVE_IN_FLIGHT_MAX, MESSAGE_MAX, SEAL_OVERHEAD, VIEW_MAX,
+};
 use std::time::Duration;
 
 /// The largest sealed view that is opened, in bytes: a view, its signature with the names of both fields, and
@@ -39,7 +41,8 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most one write carries, in bytes: some vsock devices lose larger ones.
 pub const WRITE_MAX: usize = 16 << 10;
-/// The step in which request bytes are counted as they arrive, so that a length alone reserves nothing.
+/// The step in which request bytes are counted as they arrive, so that a length alone reserves nothing. The first step
+/// of each connection is its own: every request but the largest elections fits in it.
 pub const READ_STEP: usize = 64 << 10;
 
 /// How long a request may wait for its turn.
@@ -52,4 +55,5 @@ pub const ATTEST_QUEUE_MAX: usize = 8;
 const _: () = {
     assert!(ELECT_QUEUE_MAX + ATTEST_QUEUE_MAX < ENCLAVE_CONNECTIONS_MAX);
     assert!(WRITE_MAX <= READ_STEP && READ_STEP <= MESSAGE_MAX);
+    assert!(ENCLAVE_CONNECTIONS_MAX * READ_STEP <= ENCLAVE_IN_FLIGHT_MAX / 2);
 };

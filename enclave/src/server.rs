@@ -5,8 +5,8 @@
 //! own: reading requests (which bounds the memory that decoding takes), elections, and attestation. So neither of
 //! the last two can starve the other; `Latest` and `Health` take no turn.
 //!
-//! Beyond [`ENCLAVE_CONNECTIONS_MAX`] connections, [`ENCLAVE_IN_FLIGHT_MAX`] bytes or the places of a queue, the
-//! answer is `Busy`. Nothing is ever printed: the console belongs to the host.
+//! Beyond [`ENCLAVE_CONNECTIONS_MAX`] connections, [`ENCLAVE_IN_FLIGHT_MAX`] bytes of large requests or the places of
+//! a queue, the answer is `Busy`. Nothing is ever printed: the console belongs to the host.
 
 mod accept;
 mod frame;

@@ -1,6 +1,7 @@
 //! Frames with deadlines: a length (u32, big-endian), then that many bytes (DESIGN §6).
 //!
-//! A length reserves nothing: bytes are counted against the room of all connections as they arrive.
+//! A length reserves nothing: bytes are counted as they arrive. The first [`READ_STEP`] of a frame are the connection's
+//! own, the others are taken from the room of all: so whoever fills that keeps nobody from sending a small request.
 
 use nitro_elect_protocol::limits::MESSAGE_MAX;
 use std::io;
@@ -15,7 +16,7 @@ use crate::limits::{FAREWELL_TIMEOUT, FRAME_TIMEOUT, IDLE_TIMEOUT, READ_STEP, WR
 pub struct Frame {
     /// What the frame carried.
     pub bytes: Vec<u8>,
-    /// Given back when dropped.
+    /// For what is above [`READ_STEP`]; given back when dropped.
     pub room: Vec<OwnedSemaphorePermit>,
 }
 
@@ -58,9 +59,11 @@ async fn read_bytes<S: AsyncRead + Unpin>(
     while frame.bytes.len() < length {
         let start = frame.bytes.len();
         let step = READ_STEP.min(length - start);
-        let permits = u32::try_from(step).map_err(|_| ReadError::NoRoom)?;
-        let taken = Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| ReadError::NoRoom)?;
-        frame.room.push(taken);
+        if start > 0 {
+            let permits = u32::try_from(step).map_err(|_| ReadError::NoRoom)?;
+            let taken = Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| ReadError::NoRoom)?;
+            frame.room.push(taken);
+        }
         frame.bytes.reserve_exact(step);
         frame.bytes.resize(start + step, 0);
         stream.read_exact(&mut frame.bytes[start..]).await?;
@@ -138,7 +141,7 @@ mod tests {
         write_frame(&mut near, &message).await.unwrap();
         let frame = read_frame(&mut far, &room).await.ok().unwrap();
         assert_eq!(frame.bytes, message);
-        assert_eq!(room.available_permits(), MESSAGE_MAX - message.len());
+        assert_eq!(room.available_permits(), MESSAGE_MAX - 5, "the first step is the connection's own");
         drop(frame);
         assert_eq!(room.available_permits(), MESSAGE_MAX);
     }
