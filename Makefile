@@ -69,7 +69,7 @@ container-test: ## Dockerfile.enclave built by buildah, offline: exits 0 only if
 tcb: ## what has to be trusted inside the image: lines of our code, and each crate linked with it
 	@CARGO='$(CARGO)' enclave/image/tcb
 
-deps: ## install what tests and checks need: Debian packages (as root), cargo-deny; fetch Debian's kernel for emulations
+deps: ## install what tests and checks need: Debian packages (as root), cargo-deny, and what emulates an enclave
 	@missing=; \
 	for package in $(DEBIAN_PACKAGES); do \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=" $$package"; \
@@ -81,6 +81,4 @@ deps: ## install what tests and checks need: Debian packages (as root), cargo-de
 	fi
 	@[ "$$($(CARGO) deny --version 2>/dev/null)" = "cargo-deny $(CARGO_DENY)" ] || \
 	  $(CARGO) install --locked cargo-deny --version $(CARGO_DENY)
-	@enclave/image/debian-kernel fetch || \
-	  echo "images for emulation need Debian's kernel and cannot be made here; KERNEL= still can" >&2
 	@CARGO='$(CARGO)' tests/emulation/install
