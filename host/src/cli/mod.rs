@@ -9,10 +9,12 @@
 mod admin_flags;
 mod attestation;
 mod checklist;
+mod completions;
 mod demo;
 mod drain;
 mod eif;
 mod electorate_flags;
+mod environment;
 mod failure;
 mod init;
 mod keygen;
@@ -28,7 +30,7 @@ mod trust_flags;
 mod verify;
 mod watch;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -53,7 +55,7 @@ Exit codes:
   4  node: it must not go on under its key
 
 Environment:
-  NITRO_ELECT_...  stands for the flag of that name, where its help says so; a flag on the line wins
+  NITRO_ELECT_...  stands for the flag of that name, but for --allow-... and --danger-...; the line wins
   NO_COLOR         no colours";
 
 /// The version of this program, of the protocol that it speaks, and which build it is.
@@ -90,11 +92,18 @@ enum Command {
     Attestation(attestation::Args),
     Eif(eif::Args),
     SimulateEnclave(simulate_enclave::Args),
+    Completions(completions::Args),
+}
+
+/// The line as it is parsed: with a variable for each flag.
+fn line() -> clap::Command {
+    environment::with_environment(Line::command())
 }
 
 /// Reads the line, runs its command, and says what went wrong.
 pub fn run() -> ExitCode {
-    let line = match Line::try_parse() {
+    let parsed = line().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches));
+    let line = match parsed {
         Ok(line) => line,
         Err(error) => {
             // To print help or a usage error can fail only where there is nobody to tell.
@@ -122,5 +131,6 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Attestation(args) => attestation::run(args),
         Command::Eif(args) => eif::run(args),
         Command::SimulateEnclave(args) => simulate_enclave::run(args),
+        Command::Completions(args) => completions::run(&args, line()),
     }
 }

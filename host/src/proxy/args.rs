@@ -57,7 +57,7 @@ pub struct ProxyArgs {
     pub admin: Option<HostPort>,
 
     /// Let other machines reach a tcp:// port (anybody may then use up the enclave's memory) or the admin address
-    #[arg(long, env = "NITRO_ELECT_DANGER_OPEN")]
+    #[arg(long)]
     pub danger_open: bool,
 }
 

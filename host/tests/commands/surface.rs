@@ -43,6 +43,36 @@ fn every_command_and_group_has_help_with_examples() {
 }
 
 #[test]
+fn bash_completes_commands_and_flags_by_the_script() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = run(dir.path(), &["completions", "bash"]);
+    assert_eq!(script.code, 0, "{}", script.err);
+    std::fs::write(dir.path().join("script"), &script.out).unwrap();
+    let complete = |words: &str, last: usize| {
+        let line = format!(
+            "source ./script; COMP_WORDS=(nitro-elect {words}); COMP_CWORD={last}; \
+             _nitro__elect nitro-elect \"${{COMP_WORDS[$COMP_CWORD]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = std::process::Command::new("bash");
+        said(bash.current_dir(dir.path()).args(["-c", &line]).output().unwrap()).out
+    };
+    assert_eq!(complete("prox", 1).trim(), "proxy");
+    assert_eq!(complete("proxy --enc", 2).trim(), "--enclave");
+    assert_eq!(run(dir.path(), &["completions", "tcsh"]).code, 2);
+}
+
+#[test]
+fn a_variable_stands_for_its_flag_and_the_flag_on_the_line_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = program(dir.path(), &["node", "-p", "1", "--state", "state"]);
+    let absent = said(command.env("NITRO_ELECT_TRUST", "absent.json").output().unwrap());
+    assert!(absent.code == 2 && absent.err.contains("absent.json"), "{}", absent.err);
+    let mut command = program(dir.path(), &["node", "-p", "1", "--state", "state", "--trust", "other.json"]);
+    let other = said(command.env("NITRO_ELECT_TRUST", "absent.json").output().unwrap());
+    assert!(other.code == 2 && other.err.contains("other.json"), "{}", other.err);
+}
+
+#[test]
 fn the_version_names_the_protocol_and_the_build() {
     let dir = tempfile::tempdir().unwrap();
     let version = run(dir.path(), &["--version"]);
