@@ -24,13 +24,14 @@ test: ## every test there is, end to end included
 	CARGO='$(CARGO)' tests/mutants/run views-despite-a-promise own-view-not-durable margin-of-1-percent
 
 boot: ## boot the enclave's image in an emulation, elect by it, kill it, elect by the next one
-	$(CARGO) build --locked --package nitro-elect --bin nitro-elect
+	$(CARGO) build --locked --workspace --bins
 	@$(MAKE) --no-print-directory emulated-eif
 	$(CARGO) test --locked --package nitro-elect-emulation --test boot -- --nocapture
 
 emulated-eif: ## the image that `make boot` boots, where `make deps` has installed what that needs
 	@if { command -v qemu-system-x86_64 && command -v vhost-device-vsock && enclave/image/debian-kernel; } >/dev/null 2>&1; \
-	then EMULATION=1 OUT=$${CARGO_TARGET_DIR:-target}/emulation CARGO='$(CARGO)' enclave/image/eif; fi
+	then target=$${CARGO_TARGET_DIR:-target}; \
+	  EMULATION=1 OUT=$$target/emulation WRITER=$$target/debug/nitro-elect CARGO='$(CARGO)' enclave/image/eif; fi
 
 check: ## formatting, lints, documentation, and what may be linked
 	$(CARGO) fmt --all --check
