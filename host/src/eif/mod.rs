@@ -5,7 +5,8 @@
 //! format is that of AWS's `aws-nitro-enclaves-image-format`; what is measured is the kernel, its command line and the
 //! ramdisks, never the metadata.
 //!
-//! * [`mod@format`]: the layout; [`read`]: any file taken apart, as hostile as it may be, with its [`fault`]s; [`mod@write`]: the bytes of an image;
+//! * [`mod@format`]: the layout; [`read`]: any file taken apart, as hostile as it may be, with its [`fault`]s;
+//!   [`mod@write`]: the bytes of an image;
 //! * [`measure`]: PCR0, PCR1, PCR2 and PCR8; [`measurements_file`]: their JSON form;
 //! * [`cpio`], [`ramdisk`], [`kernel`], [`module`], [`elf`], [`metadata`]: what goes into an image of ours;
 //! * [`build`]: all of it together.
