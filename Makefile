@@ -52,7 +52,7 @@ exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust
 	@$${CARGO_TARGET_DIR:-target}/release/exhaust $(BOUNDS)
 
-mutants: ## remove one guard at a time, and demand that the simulator notices (about half an hour)
+mutants: ## remove one guard at a time, and demand that the simulator notices (about a quarter of an hour)
 	CARGO='$(CARGO)' tests/mutants/run
 
 enclave: ## the static program of the enclave's image; prints its path
