@@ -3,11 +3,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure container-test tcb deps
+.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure container-test tcb release install \
+  uninstall systemd-test deps
 
 CARGO ?= cargo
+# Where `make install` puts things; DESTDIR is for packages and images.
+PREFIX ?= /usr/local
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 # Debian packages that tests and checks use beyond rustup's toolchain.
-DEBIAN_PACKAGES := buildah debootstrap gcc git libc6-dev prometheus
+DEBIAN_PACKAGES := buildah debootstrap gcc git libc6-dev kubernetes-client prometheus systemd systemd-container
 CARGO_DENY := 0.20.2
 
 help: ## list the targets
@@ -69,6 +73,35 @@ container-test: ## Dockerfile.enclave built by buildah, offline: exits 0 only if
 
 tcb: ## what has to be trusted inside the image: lines of our code, and each crate linked with it
 	@CARGO='$(CARGO)' enclave/image/tcb
+
+release: ## the program as it ships; prints its path
+	@$(CARGO) build --locked --release --package nitro-elect
+	@echo $(RELEASE)/nitro-elect
+
+install: ## what `make release` built, completions, systemd units: under PREFIX=/usr/local, DESTDIR= before it (as root)
+	@[ -x $(RELEASE)/nitro-elect ] || { echo "there is no $(RELEASE)/nitro-elect; build it with: make release" >&2; exit 1; }
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nitro-elect lib/systemd/system lib/sysusers.d \
+	  share/nitro-elect share/doc/nitro-elect share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
+	install -m 755 $(RELEASE)/nitro-elect $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 deploy/enclave-keeper $(DESTDIR)$(PREFIX)/libexec/nitro-elect/
+	install -m 644 deploy/systemd/nitro-elect.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/nitro-elect.conf
+	install -m 644 deploy/systemd/*.env $(DESTDIR)$(PREFIX)/share/nitro-elect/
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/nitro-elect/
+	for unit in deploy/systemd/*.service; do \
+	  sed 's|@PREFIX@|$(PREFIX)|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
+	$(RELEASE)/nitro-elect completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nitro-elect
+	$(RELEASE)/nitro-elect completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nitro-elect
+	$(RELEASE)/nitro-elect completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nitro-elect.fish
+
+uninstall: ## remove what `make install` put under PREFIX; state and configuration stay
+	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,libexec/nitro-elect share/nitro-elect share/doc/nitro-elect)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/nitro-elect lib/sysusers.d/nitro-elect.conf \
+	  lib/systemd/system/nitro-elect-node.service lib/systemd/system/nitro-elect-proxy.service \
+	  lib/systemd/system/nitro-elect-enclave.service share/bash-completion/completions/nitro-elect \
+	  share/zsh/site-functions/_nitro-elect share/fish/vendor_completions.d/nitro-elect.fish)
+
+systemd-test: ## the units in a Debian booted by systemd: exits 0 only if node and proxy work under them (as root)
+	@deploy/systemd/try
 
 deps: ## install what tests and checks need: Debian packages (as root), cargo-deny, and what emulates an enclave
 	@missing=; \

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attestation;
+mod deployment;
 mod eif;
 mod init;
 mod keygen;

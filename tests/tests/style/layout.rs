@@ -6,7 +6,7 @@ use crate::markdown::{numbered, spans};
 use crate::source::{Finding, Source};
 
 /// Every visible entry that the top folder may have.
-const TOP_ENTRIES: [&str; 15] = [
+const TOP_ENTRIES: [&str; 16] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
@@ -16,6 +16,7 @@ const TOP_ENTRIES: [&str; 15] = [
     "Makefile",
     "README.md",
     "deny.toml",
+    "deploy",
     "docs",
     "enclave",
     "host",
