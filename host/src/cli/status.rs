@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use super::Failure;
 use super::admin_flags::{AdminFlags, block_on, read, unanswered};
 use super::output::{Format, Stream, paint};
+use crate::core::diagnosis::Cause;
 use crate::http::answers::{Enclave, Member, Overview};
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::time::Wall;
 
 const AFTER_HELP: &str = "\
 Everything is what this one node knows at this moment; ask another with --admin.
-Where nobody leads it says why.
+Where nobody leads it says why, and what to do.
 
 Examples:
   nitro-elect status
@@ -68,7 +69,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 
 fn text(glance: &Glance) -> String {
     let overview = &glance.overview;
-    let mut lines = vec![leader(overview), String::new(), cluster(overview), node(overview), String::new()];
+    let mut lines = vec![leader(overview)];
+    lines.extend(overview.leader.diagnosis.iter().map(cause));
+    lines.extend([String::new(), cluster(overview), node(overview), String::new()]);
     lines.extend(members(&overview.members.members));
     lines.push(String::new());
     lines.extend(overview.enclaves.iter().zip(1..).map(|(one, number)| enclave(one, number)));
@@ -91,11 +94,16 @@ fn leader(overview: &Overview) -> String {
             let name = paint(Stream::Out, "32;1", &who.name);
             format!("{name} at {} leads term {term}, {left} ms of its lease left{worth}", who.address)
         }
-        None => {
-            let why = overview.no_leader_because.as_deref().unwrap_or("this node cannot tell why");
-            format!("{}: {why}", paint(Stream::Out, "31;1", "nobody leads"))
-        }
+        None => format!(
+            "{}, as far as {} can tell:",
+            paint(Stream::Out, "31;1", "nobody leads"),
+            overview.node.name
+        ),
     }
+}
+
+fn cause(cause: &Cause) -> String {
+    format!("  {}\n    -> {}", cause.text, cause.next)
 }
 
 fn cluster(overview: &Overview) -> String {
@@ -146,6 +154,7 @@ fn silent(member: &Member) -> String {
 }
 
 fn enclave(enclave: &Enclave, number: usize) -> String {
+    let place = &enclave.endpoint;
     let id = enclave.id.as_deref().map_or("not verified", |id| id.get(..16).unwrap_or(id));
     let worth =
         enclave.assurance.map_or_else(String::new, |worth| format!(", {}", worth.to_string().to_uppercase()));
@@ -156,7 +165,7 @@ fn enclave(enclave: &Enclave, number: usize) -> String {
         (None, Some(ms)) => format!(", answered {ms} ms ago"),
         (None, None) => String::new(),
     };
-    format!("enclave {number}: {id}{worth}{pcr0}{state}")
+    format!("enclave {number} at {place}: {id}{worth}{pcr0}{state}")
 }
 
 fn election(election: &Election) -> String {

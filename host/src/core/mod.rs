@@ -27,6 +27,7 @@ mod certificates;
 mod commands;
 pub mod config;
 mod detector;
+pub mod diagnosis;
 pub mod durable;
 mod enclaves;
 mod equivocation;

@@ -5,14 +5,30 @@ use nitro_elect_protocol::attestation::VerifiedEnclave;
 use nitro_elect_protocol::certificate::VerifiedCertificate;
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::evidence::Evidence;
+use nitro_elect_protocol::heartbeat::Flags;
 use nitro_elect_protocol::ids::{ElectorateDigest, Generation, NodeId, Term};
+use nitro_elect_protocol::peer::Refusal;
 use nitro_elect_protocol::proof::{Bundle, LeaseProof};
-use nitro_elect_protocol::time::{Boot, Now};
+use nitro_elect_protocol::time::{Boot, Now, Wall};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::event::Drop;
+use super::diagnosis;
+use super::event::{CallFailure, Drop};
+
+/// What a node knows a lease from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// It holds the lease itself: counted from before it asked for the support that it has (t0).
+    Held,
+    /// Its own promise to the leader: counted from when it gave it, which is after the leader's t0.
+    Promised,
+    /// A proof that others passed on: counted from its receipt. News, no exclusion (DESIGN §3.4).
+    Heard,
+}
 
 /// The leader, as long as a lease is known.
 #[derive(Clone, Debug)]
@@ -25,8 +41,14 @@ pub struct LeaderStatus {
     pub address: String,
     /// The term it leads in.
     pub term: Term,
-    /// What is left of the lease, as this node knows it.
+    /// What was left of the lease when this was computed, as this node knows it.
     pub lease_left: Duration,
+    /// When the lease ends unless it is renewed, as this node knows it.
+    pub until: Boot,
+    /// What this node knows it from.
+    pub basis: Basis,
+    /// When that was: its lease counts from there.
+    pub as_of: Boot,
     /// What its certificate is worth.
     pub assurance: Assurance,
 }
@@ -48,12 +70,16 @@ pub struct MemberStatus {
     pub connected: bool,
     /// Whether it would lead, as it says.
     pub eligible: bool,
+    /// What speaks against it, as it says.
+    pub flags: Flags,
     /// How long ago it showed life.
     pub silent_for: Option<Duration>,
     /// Its life, by its newest heartbeat.
     pub generation: Option<Generation>,
     /// The highest term it says it has a certificate of.
     pub highest_term: Term,
+    /// Its wall clock less the cluster's, in milliseconds, if it was heard.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// An enclave endpoint.
@@ -65,6 +91,28 @@ pub struct EnclaveStatus {
     pub error: Option<String>,
     /// How long ago it last answered `Health`.
     pub answered_ago: Option<Duration>,
+    /// Where it is. Only the shell knows; the rules leave it empty.
+    pub place: String,
+    /// What the network said when it did not answer. Only the shell knows.
+    pub silent_because: Option<String>,
+}
+
+/// A voter's promise while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromiseStatus {
+    /// To whom, by name.
+    pub holder: String,
+    /// For how long.
+    pub left: Duration,
+}
+
+/// The last election of this node's that came to nothing, since the newest certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureStatus {
+    /// How long ago.
+    pub ago: Duration,
+    /// Why.
+    pub why: CallFailure,
 }
 
 /// Everything at one moment.
@@ -100,8 +148,26 @@ pub struct Status {
     pub enclaves: Vec<EnclaveStatus>,
     /// Whether the node works, or why not yet.
     pub ready: Result<(), String>,
-    /// Where there is no leader: why.
-    pub no_leader_because: Option<String>,
+    /// Whether it must not go on under its key.
+    pub halted: bool,
+    /// Whether its earlier votes are lost and nothing has taken their place yet.
+    pub votes_lost: bool,
+    /// Why its record could not be written, the last time it was to be. Only the shell knows.
+    pub write_error: Option<String>,
+    /// Whether a node of an open cluster may lead a list of itself alone.
+    pub alone: bool,
+    /// The promise that this voter has given, while it runs.
+    pub promise: Option<PromiseStatus>,
+    /// What is left of a promise from before the start, unless it was renewed since.
+    pub hold_at_start: Option<Duration>,
+    /// How much longer this voter signs nothing for its own calls.
+    pub back_off: Option<Duration>,
+    /// How much longer this voter waits before it calls.
+    pub calls_in: Option<Duration>,
+    /// Its last election that came to nothing, since the newest certificate.
+    pub last_failure: Option<FailureStatus>,
+    /// This node's wall clock less the cluster's, in milliseconds.
+    pub clock_offset_ms: i64,
     /// The highest certificate with its proof.
     pub bundle: Option<Bundle>,
     /// The highest certificate.
@@ -129,12 +195,25 @@ impl Core {
             eligible: self.eligible(),
             electorate: self.electorate.clone(),
             digest: self.digest,
-            no_leader_because: leader.is_none().then(|| self.why_no_leader(now)),
+            halted: self.halted,
+            votes_lost: self.voter.has_lost_votes(),
+            write_error: None,
+            alone: self.open.as_ref().is_some_and(|open| open.alone),
+            promise: self.promise_status(now.boot),
+            hold_at_start: self.hold_left(now.boot, leader.is_some()),
+            back_off: self.own_back_off(now.boot),
+            calls_in: self.is_voter().then(|| self.campaign.not_before.since(now.boot)),
+            last_failure: self
+                .campaign
+                .last_failure
+                .clone()
+                .map(|(at, why)| FailureStatus { ago: now.boot.since(at), why }),
+            clock_offset_ms: offset_ms(now.wall, self.members.cluster_clock(&self.electorate, now)),
             leader,
             term: self.certificates.highest_term(),
             held,
             supporters: self.lead.as_ref().map_or(0, |lead| lead.supporters(self.timing, now.boot)),
-            members: self.member_statuses(now.boot),
+            members: self.member_statuses(now),
             enclaves: self.enclave_statuses(now.boot),
             ready: self.ready(now.boot),
             bundle: self.current_bundle(),
@@ -151,15 +230,18 @@ impl Core {
         if self.resigned_leader().is_some() {
             return None;
         }
-        let until = if certificate.leader == self.me {
-            self.holds_lease(now)?.1
+        let (until, basis, as_of) = if certificate.leader == self.me {
+            let until = self.holds_lease(now)?.1;
+            (until, Basis::Held, until - self.timing.usable())
         } else {
-            let hold = self.voter.live(now).filter(|hold| {
-                hold.holder == certificate.leader && hold.generation == certificate.leader_generation
-            });
-            let promised = hold.filter(|_| self.voter.term() <= certificate.term).map(|hold| hold.until);
-            promised.into_iter().chain(self.followed_until()).max().filter(|until| *until > now)?
+            self.promised_lease(certificate, now)
+                .into_iter()
+                .chain(self.heard_lease())
+                .max_by_key(|known| known.0)?
         };
+        if until <= now {
+            return None;
+        }
         let (name, address) = self.called(&certificate.leader);
         Some(LeaderStatus {
             id: certificate.leader,
@@ -167,8 +249,27 @@ impl Core {
             address,
             term: certificate.term,
             lease_left: until.since(now),
+            until,
+            basis,
+            as_of,
             assurance: certificate.assurance(),
         })
+    }
+
+    /// The lease of this certificate's leader as this voter's own promise tells it: the leader gives up a margin.
+    fn promised_lease(&self, certificate: &VerifiedCertificate, now: Boot) -> Option<(Boot, Basis, Boot)> {
+        let (leader, generation) = (certificate.leader, certificate.leader_generation);
+        let hold = self.voter.live(now)?;
+        let is_its = hold.holder == leader && hold.generation == generation;
+        let given = hold.until - self.timing.lease;
+        (is_its && self.voter.term() <= certificate.term)
+            .then(|| (given + self.timing.usable(), Basis::Promised, given))
+    }
+
+    /// The same as the newest proof tells it.
+    fn heard_lease(&self) -> Option<(Boot, Basis, Boot)> {
+        let as_of = self.followed.as_ref()?.as_of;
+        Some((self.followed_until()?, Basis::Heard, as_of))
     }
 
     /// What people call a node, and where it is.
@@ -180,7 +281,9 @@ impl Core {
         member.map(|member| (member.name().into(), member.address().into())).unwrap_or_default()
     }
 
-    fn member_statuses(&self, now: Boot) -> Vec<MemberStatus> {
+    fn member_statuses(&self, now: Now) -> Vec<MemberStatus> {
+        let clock = self.members.cluster_clock(&self.electorate, now);
+        let now_there = |wall: Wall, arrived: Boot| wall + now.boot.since(arrived);
         let own = MemberStatus {
             id: self.me,
             name: self.name.clone(),
@@ -189,9 +292,11 @@ impl Core {
             active: true,
             connected: true,
             eligible: self.eligible(),
+            flags: self.flags,
             silent_for: Some(Duration::ZERO),
             generation: Some(self.generation),
             highest_term: self.certificates.highest_term(),
+            clock_offset_ms: Some(offset_ms(now.wall, clock)),
         };
         let others = self.members.iter().map(|(id, member)| MemberStatus {
             id: *id,
@@ -201,9 +306,14 @@ impl Core {
             active: self.members.is_active(id),
             connected: member.connected,
             eligible: member.newest.is_some() && member.flags().eligible(),
-            silent_for: member.silent_for(now),
+            flags: member.flags(),
+            silent_for: member.silent_for(now.boot),
             generation: member.newest.as_ref().map(|(heartbeat, _)| heartbeat.generation),
             highest_term: member.highest_term(),
+            clock_offset_ms: member
+                .newest
+                .as_ref()
+                .map(|(heartbeat, arrived)| offset_ms(now_there(heartbeat.wall, *arrived), clock)),
         });
         std::iter::once(own).chain(others).collect()
     }
@@ -213,6 +323,8 @@ impl Core {
             verified: slot.known.as_ref().map(|known| known.enclave.clone()),
             error: slot.error.clone(),
             answered_ago: slot.health.map(|(at, _)| now.since(at)),
+            place: String::new(),
+            silent_because: None,
         };
         self.enclaves.slots().iter().map(status).collect()
     }
@@ -225,42 +337,44 @@ impl Core {
         if self.voter.has_lost_votes() {
             return Err("its earlier votes are lost; waiting for what other voters tell".into());
         }
-        let renewed = self.leader_status(now).is_some();
-        match self.hold_at_start.filter(|until| *until > now && !renewed) {
-            Some(until) => Err(format!(
-                "holding the promise from before the start for {} ms more",
-                until.since(now).as_millis()
-            )),
+        match self.hold_left(now, self.leader_status(now).is_some()) {
+            Some(left) => {
+                Err(format!("holding the promise from before the start for {} ms more", left.as_millis()))
+            }
             None => Ok(()),
         }
     }
 
-    /// The most likely reason, in the order in which an operator can do something about it.
-    fn why_no_leader(&self, now: Now) -> String {
-        let (n, quorum) = (self.electorate.n(), self.electorate.quorum());
-        let active = self.electorate.voters.iter().filter(|voter| self.members.is_active(&voter.key)).count();
-        if self.open.is_some() && n == 1 {
-            return "no other node is active; give -n PEER, or --alone to lead a list of this node alone"
-                .into();
-        }
-        if active < quorum {
-            return format!("{active} of {n} voters are active, {quorum} are needed");
-        }
-        if self.voter.has_lost_votes() {
-            return "this node's earlier votes are lost; it must not vote yet".into();
-        }
-        let slots = self.enclaves.slots();
-        if self.is_voter() && slots.iter().all(|slot| slot.known.is_none() || slot.error.is_some()) {
-            let why = slots.iter().find_map(|slot| slot.error.clone()).unwrap_or("none answered yet".into());
-            return format!("no enclave is reachable and accepted: {why}");
-        }
-        let wait = self.campaign.not_before.since(now.boot);
-        if wait > Duration::ZERO {
-            return format!(
-                "this node calls again in {} ms; see the log for what the others said",
-                wait.as_millis()
-            );
-        }
-        "an election is due or under way".into()
+    /// What is left of a promise from before the start that was not renewed to the present leader.
+    fn hold_left(&self, now: Boot, led: bool) -> Option<Duration> {
+        self.hold_at_start.filter(|until| *until > now && !led).map(|until| until.since(now))
     }
+
+    fn promise_status(&self, now: Boot) -> Option<PromiseStatus> {
+        let hold = self.voter.live(now)?;
+        let name = self.called(&hold.holder).0;
+        let holder = if name.is_empty() { hold.holder.short() } else { name };
+        Some(PromiseStatus { holder, left: hold.until.since(now) })
+    }
+
+    fn own_back_off(&self, now: Boot) -> Option<Duration> {
+        match self.would_vote(self.me, self.generation, now)? {
+            Refusal::BackOff { ms } => Some(Duration::from_millis(ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Status {
+    /// Where there is no leader: the first cause, in a sentence.
+    pub fn no_leader_because(&self) -> Option<String> {
+        let causes = self.leader.is_none().then(|| diagnosis::causes(self));
+        causes?.into_iter().next().map(|cause| cause.text)
+    }
+}
+
+/// How far a wall clock is ahead of another; behind it if negative.
+fn offset_ms(clock: Wall, other: Wall) -> i64 {
+    let distance = i64::try_from(clock.0.abs_diff(other.0)).unwrap_or(i64::MAX);
+    if clock < other { -distance } else { distance }
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::core::status::{EnclaveStatus, MemberStatus, Status};
+use crate::core::diagnosis::{self, Cause, CauseName};
+use crate::core::status::{Basis, EnclaveStatus, MemberStatus, Status};
 use crate::node::NoAnswer;
 use crate::transport::counters::Count;
 
@@ -23,13 +24,28 @@ pub struct Leader {
     pub leader: Option<Who>,
     /// The highest term known; 0 before the first certificate.
     pub term: Term,
-    /// What is left of the lease as this node knows it; 0 when none is known.
+    /// What is left of the lease as this node knows it, counted from `as_of`; 0 when none is known.
     pub lease_ms: u64,
+    /// What this node knows the lease from, and how long ago that was.
+    pub as_of: Option<AsOf>,
     /// Whether this very node holds the lease.
     #[serde(rename = "self")]
     pub this_node: bool,
     /// What the newest certificate is worth.
     pub assurance: Option<Assurance>,
+    /// The path where the proof of it is: `/v1/proof`, or `/v1/certificate` while no lease is proven.
+    pub proof: Option<String>,
+    /// Why nobody leads, as far as this node can tell, and what to do; empty while somebody does.
+    pub diagnosis: Vec<Cause>,
+}
+
+/// What a lease is known from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AsOf {
+    /// The kind of knowledge.
+    pub basis: Basis,
+    /// How long ago it was had; for the leader itself, when it asked for its newest support (t0).
+    pub ms_ago: u64,
 }
 
 /// A node.
@@ -94,7 +110,7 @@ pub struct Overview {
     pub leader: Leader,
     /// Voters that support this node's own lease now; 0 unless it leads.
     pub supporters: usize,
-    /// Why nobody leads, as far as this node can tell.
+    /// Why nobody leads, in a sentence: the first of `diagnosis`.
     pub no_leader_because: Option<String>,
     /// Whether it can be relied on to vote.
     pub ready: bool,
@@ -131,6 +147,8 @@ pub struct Cluster {
 /// An enclave, as this node knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Enclave {
+    /// Where it is.
+    pub endpoint: String,
     /// Its id, once verified.
     pub id: Option<String>,
     /// Its measurements.
@@ -141,10 +159,37 @@ pub struct Enclave {
     pub pcr2: Option<String>,
     /// What it is worth.
     pub assurance: Option<Assurance>,
-    /// Why it is not in use.
+    /// Why it is not in use: refused, or what the network said.
     pub error: Option<String>,
     /// How long ago it answered last.
     pub answered_ms_ago: Option<u64>,
+}
+
+/// `GET /readyz`: whether the node can be relied on to vote. Whether somebody leads is not asked of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Ready {
+    /// Whether it can; the status code says the same.
+    pub ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why nobody leads, as far as this node can tell, and what to do; empty while somebody does.
+    pub diagnosis: Vec<Cause>,
+}
+
+impl Ready {
+    /// What the node says at this moment.
+    pub fn of(status: &Status, now: Boot) -> Self {
+        let error = status.ready.as_ref().err().map(|why| format!("not ready: {why}"));
+        Ready { ready: error.is_none(), error, diagnosis: Leader::of(status, now).diagnosis }
+    }
+}
+
+impl IntoResponse for Ready {
+    fn into_response(self) -> Response {
+        let code = if self.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (code, Json(self)).into_response()
+    }
 }
 
 /// Any answer that is an error: `{"error": "..."}`.
@@ -158,7 +203,7 @@ impl Leader {
     /// What the node knows, for a moment `now` that is not before it was asked.
     pub fn of(status: &Status, now: Boot) -> Self {
         let held = status.held.filter(|(_, until)| *until > now);
-        let leader = status.leader.as_ref().filter(|leader| !leader.lease_left.is_zero());
+        let leader = status.leader.as_ref().filter(|leader| leader.until > now);
         let who = leader.map(|leader| Who {
             name: leader.name.clone(),
             address: leader.address.clone(),
@@ -167,16 +212,25 @@ impl Leader {
         let certified = status.certificate.as_ref().map(|certificate| certificate.assurance());
         Leader {
             term: status.term,
-            lease_ms: leader.map_or(0, |leader| millis(leader.lease_left)),
+            lease_ms: leader.map_or(0, |leader| millis(leader.until.since(now))),
+            as_of: leader.map(|leader| AsOf { basis: leader.basis, ms_ago: millis(now.since(leader.as_of)) }),
             this_node: held.is_some() && leader.is_some_and(|leader| leader.id == status.id),
             assurance: leader.map(|leader| leader.assurance).or(certified),
+            proof: proof_path(status),
+            diagnosis: match leader {
+                Some(_) => Vec::new(),
+                None => diagnosis::causes(status),
+            },
             leader: who,
         }
     }
 
     /// The answer of a node that cannot be asked: it vouches for no leader.
-    pub fn unknown(term: Term) -> Self {
-        Leader { leader: None, term, lease_ms: 0, this_node: false, assurance: None }
+    pub fn unknown(term: Term, why: NoAnswer) -> Self {
+        let next = "look at the load of its machine and at its disk, which it waits for while it syncs";
+        let diagnosis = vec![Cause::new(CauseName::NodeHeldUp, why.to_string(), next)];
+        let (leader, as_of, assurance, proof) = (None, None, None, None);
+        Leader { leader, term, lease_ms: 0, as_of, this_node: false, assurance, proof, diagnosis }
     }
 }
 
@@ -211,6 +265,7 @@ impl Member {
 impl Overview {
     /// All that the node knows, and what its parts count.
     pub fn of(status: &Status, counts: &[Count], now: Boot) -> Self {
+        let leader = Leader::of(status, now);
         Overview {
             node: Who {
                 name: status.name.clone(),
@@ -220,9 +275,9 @@ impl Overview {
             generation: status.generation.0,
             voter: status.voter,
             cluster: Cluster::of(status),
-            leader: Leader::of(status, now),
+            no_leader_because: leader.diagnosis.first().map(|cause| cause.text.clone()),
+            leader,
             supporters: status.supporters,
-            no_leader_because: status.no_leader_because.clone(),
             ready: status.ready.is_ok(),
             not_ready_because: status.ready.clone().err(),
             members: Members::of(status),
@@ -252,12 +307,16 @@ impl Enclave {
         let verified = enclave.verified.as_ref();
         let register = |index| verified?.pcrs().get(&index).map(Pcr::to_string);
         Enclave {
+            endpoint: enclave.place.clone(),
             id: verified.map(|verified| verified.id().to_string()),
             pcr0: register(0),
             pcr1: register(1),
             pcr2: register(2),
             assurance: verified.map(|verified| verified.assurance()),
-            error: enclave.error.clone(),
+            error: enclave.error.as_ref().map(|error| match &enclave.silent_because {
+                Some(why) => format!("{error}: {why}"),
+                None => error.clone(),
+            }),
             answered_ms_ago: enclave.answered_ago.map(millis),
         }
     }
@@ -280,6 +339,15 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (self.code, Json(serde_json::json!({ "error": self.text }))).into_response()
     }
+}
+
+fn proof_path(status: &Status) -> Option<String> {
+    let bundle = status.bundle.as_ref()?;
+    let proven = status
+        .lease_proof
+        .as_ref()
+        .is_some_and(|(proof, _)| proof.certificate == bundle.certificate.digest());
+    Some(if proven { "/v1/proof" } else { "/v1/certificate" }.into())
 }
 
 fn millis(span: Duration) -> u64 {

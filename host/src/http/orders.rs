@@ -87,7 +87,7 @@ fn not_leading(status: &Status) -> String {
         Some(leader) => format!("this node does not lead: {} at {} does", leader.name, leader.address),
         None => format!(
             "this node does not lead, nobody does: {}",
-            status.no_leader_because.as_deref().unwrap_or("no lease is known")
+            status.no_leader_because().unwrap_or_else(|| "no lease is known".into())
         ),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-use super::answers::{Fault, Leader, Members, Overview};
+use super::answers::{Fault, Leader, Members, Overview, Ready};
 use super::events::watch;
 use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
@@ -74,7 +74,7 @@ pub fn guarded(routes: Router, access: impl Into<Access>, there_is: &'static str
 async fn leader(State(node): State<Handle>) -> Json<Leader> {
     Json(match node.status().await {
         Ok(status) => Leader::of(&status, clock::boot()),
-        Err(_) => Leader::unknown(node.highest_term()),
+        Err(why) => Leader::unknown(node.highest_term(), why),
     })
 }
 
@@ -150,11 +150,8 @@ async fn healthz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, 
     Ok(Json(json!({ "healthy": true })))
 }
 
-async fn readyz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, Fault> {
-    match node.status().await?.ready {
-        Ok(()) => Ok(Json(json!({ "ready": true }))),
-        Err(why) => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}"))),
-    }
+async fn readyz(State(node): State<Handle>) -> Result<Ready, Fault> {
+    Ok(Ready::of(&node.status().await?, clock::boot()))
 }
 
 async fn no_such_route(uri: Uri, there_is: &'static str) -> Fault {

@@ -24,7 +24,7 @@ use super::outlets::Outlets;
 use crate::clock;
 use crate::core::Core;
 use crate::core::durable::Record;
-use crate::core::event::{Action, CallFailure, Command, Event, HaltReason, Notice, Unanswered};
+use crate::core::event::{Action, CallFailure, Command, EnclaveIndex, Event, HaltReason, Notice, Unanswered};
 use crate::core::status::Status;
 use crate::core::timing::Timing;
 use crate::storage::Storage;
@@ -64,6 +64,8 @@ pub struct Driver {
     pub halted: Option<HaltReason>,
     /// Who waits for a nonce to be answered.
     pub proving: Vec<(Nonce, oneshot::Sender<Status>)>,
+    /// Why the record could not be written, the last time.
+    pub write_error: Option<String>,
 }
 
 /// A node that was asked to end.
@@ -181,10 +183,12 @@ impl Driver {
         match self.storage.save(record) {
             Ok(()) => {
                 self.shared.counters.records_written.up();
+                self.write_error = None;
                 Ok(())
             }
             Err(error) => {
                 self.shared.counters.records_failed.up();
+                self.write_error = Some(error.to_string());
                 tracing::error!(%error, "the state record could not be written: this node does not vote");
                 Err(NotPersisted)
             }
@@ -246,10 +250,25 @@ impl Driver {
         self.feed(answered.event);
     }
 
+    /// What the rules know, and what only their shell does.
+    fn status(&self) -> Status {
+        let mut status = self.core.status(clock::now());
+        for (index, enclave) in status.enclaves.iter_mut().enumerate() {
+            enclave.place = self.outlets.enclave(index);
+            let silent_because = self.outlets.enclave_silent_because(EnclaveIndex(index));
+            enclave.silent_because = silent_because.map(str::to_owned);
+        }
+        status.write_error.clone_from(&self.write_error);
+        if let (Ok(()), Some(error)) = (&status.ready, &status.write_error) {
+            status.ready = Err(format!("its state cannot be written: {error}"));
+        }
+        status
+    }
+
     fn answer(&mut self, question: Question) {
         match question {
             Question::Status(asker) => {
-                let _asker_may_be_gone = asker.send(self.core.status(clock::now()));
+                let _asker_may_be_gone = asker.send(self.status());
             }
             Question::Prove(nonce, asker) => self.prove(nonce, asker),
             Question::Command(command) => self.feed(Event::Command(command)),
@@ -268,7 +287,7 @@ impl Driver {
 
     /// A nonce was answered: whoever waits for it is told what the node knows now.
     fn proven(&mut self, nonce: Nonce) {
-        let status = self.core.status(clock::now());
+        let status = self.status();
         for (_, asker) in self.proving.extract_if(.., |(waiting, _)| *waiting == nonce) {
             let _asker_may_be_gone = asker.send(status.clone());
         }

@@ -51,6 +51,12 @@ impl Happenings {
     }
 }
 
+/// An enclave that does not answer.
+struct Silent {
+    told: Boot,
+    why: String,
+}
+
 /// Everything that hears of a node's notices.
 pub(super) struct Outlets {
     happenings: Happenings,
@@ -59,7 +65,7 @@ pub(super) struct Outlets {
     enclaves: Vec<String>,
     repeated: BTreeMap<&'static str, Boot>,
     /// Enclaves that do not answer, and when that was told last.
-    silent: BTreeMap<EnclaveIndex, Boot>,
+    silent: BTreeMap<EnclaveIndex, Silent>,
     dropped: Dropped,
 }
 
@@ -92,9 +98,11 @@ impl Outlets {
         let now = clock::boot();
         match silent_because {
             Some(why) => {
-                let told = self.silent.get(&index);
-                if told.is_none_or(|told| now.since(*told) >= UNREACHABLE_LINE_EVERY) {
-                    self.silent.insert(index, now);
+                let told = self.silent.get(&index).map(|silent| silent.told);
+                let due = told.is_none_or(|told| now.since(told) >= UNREACHABLE_LINE_EVERY);
+                let told = told.filter(|_| !due).unwrap_or(now);
+                self.silent.insert(index, Silent { told, why: why.clone() });
+                if due {
                     self.tell(What::EnclaveUnreachable { enclave, why });
                 }
             }
@@ -104,6 +112,11 @@ impl Outlets {
                 }
             }
         }
+    }
+
+    /// Why an enclave did not answer last, if it did not.
+    pub fn enclave_silent_because(&self, index: EnclaveIndex) -> Option<&str> {
+        self.silent.get(&index).map(|silent| silent.why.as_str())
     }
 
     /// Passes on a notice of the core.

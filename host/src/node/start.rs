@@ -109,6 +109,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         leaving: None,
         halted: None,
         proving: Vec::new(),
+        write_error: None,
     };
     let inputs = Inputs { inbound, answered, questions, alive: still_alive };
     let (tell_end, ended) = oneshot::channel();

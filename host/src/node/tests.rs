@@ -187,8 +187,11 @@ async fn a_disk_that_fails_stops_votes_and_nothing_else_and_heals() {
         }
     };
     tokio::time::timeout(LATE, failing).await.expect("the node tries to vote");
+    let failing = node.status().await.unwrap();
+    assert!(failing.write_error.is_some() && failing.ready.is_err(), "{:?}", failing.ready);
     std::fs::rename(&away, &state).unwrap();
-    status_when(&node, "it votes again", |status| status.held.is_some()).await;
+    let healed = status_when(&node, "it votes again", |status| status.held.is_some()).await;
+    assert_eq!((healed.write_error, healed.ready), (None, Ok(())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Leaders that die, stop and come back.
 
 use crate::operator::{Cluster, run, until};
+use nitro_elect::core::diagnosis::CauseName;
+use nitro_elect::http::answers::Ready;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -83,6 +85,17 @@ async fn a_quorum_that_is_gone_leaves_no_leader_and_says_why() {
     });
     let why = why.await;
     assert!(why.contains("2 of 4") && why.contains('3'), "{why}");
+    let admin = cluster.admin(&led.leader).to_string();
+    let status = run(cluster.operator.path("").as_ref(), &["status", "--admin", &admin]);
+    let text = String::from_utf8(status.stdout).unwrap();
+    assert_eq!(status.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains(&format!("{} (silent for", followers[0])) && text.contains("-> start them"),
+        "{text}"
+    );
+    let ready = cluster.answer(&led.leader, "/readyz").await.unwrap();
+    let ready: Ready = serde_json::from_str(&ready).unwrap();
+    assert_eq!(ready.diagnosis[0].name, CauseName::VotersMissing, "{ready:?}");
     cluster.start_node(&followers[0]);
     cluster.agreement(led.term).await;
 }

@@ -187,7 +187,7 @@ impl World {
     }
 
     fn why_not(&self) -> String {
-        self.each(|status| status.no_leader_because.unwrap_or_else(|| "it sees a leader".into()))
+        self.each(|status| status.no_leader_because().unwrap_or_else(|| "it sees a leader".into()))
     }
 
     fn opinions(&self) -> String {

@@ -62,9 +62,11 @@ pub struct Campaign {
     calls: BTreeMap<Term, Boot>,
     /// The highest term this life called.
     pub highest_called: Term,
+    /// The last election that came to nothing, since the newest certificate: for people.
+    pub last_failure: Option<(Boot, CallFailure)>,
 }
 
-/// Without the number of pre-votes, which tells answers apart alone.
+/// Without the number of pre-votes, which tells answers apart alone, and without what is told to people.
 impl Hash for Campaign {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.phase, self.not_before, self.leaderless_since, self.jitter).hash(state);
@@ -267,6 +269,7 @@ impl Core {
     }
 
     fn call_failed(&mut self, term: Option<Term>, why: CallFailure) {
+        self.campaign.last_failure = Some((self.seen, why.clone()));
         self.out.push(Action::Notice(Notice::CallFailed { term, why }));
     }
 
@@ -282,6 +285,7 @@ impl Core {
     /// A new certificate counts: an election under way for its term or a lower one is over.
     pub(super) fn campaign_sees_certificate(&mut self, certificate: &VerifiedCertificate, now: Now) {
         self.campaign.told.retain(|_, term| *term > certificate.term);
+        self.campaign.last_failure = None;
         let called = match &self.campaign.phase {
             Phase::Idle => return,
             Phase::PreVote(_) => None,

@@ -1,0 +1,42 @@
+//! Who may ask what: tokens and origins, over real connections.
+
+use super::*;
+
+#[tokio::test]
+async fn changing_anything_needs_the_token_and_without_one_nobody_may() {
+    let with = Access { token: Some(token()), ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), with).await;
+    for order in ["POST /v1/resign", "POST /v1/drain"] {
+        assert_eq!(asked(node.address, order, NONE).await, 401, "{order}");
+        assert_eq!(asked(node.address, order, ANOTHER).await, 401, "{order}");
+    }
+    assert_eq!(asked(node.address, "POST /v1/resign", PRESENTED).await, 409, "it does not lead");
+    assert_eq!(asked(node.address, "POST /v1/drain", PRESENTED).await, 400, "an empty body says nothing");
+    assert_eq!(asked(node.address, "GET /v1/leader", NONE).await, 200);
+    let without = served(Some(fresh_status()), Bounds::default()).await;
+    assert_eq!(asked(without.address, "POST /v1/resign", PRESENTED).await, 403);
+}
+
+#[tokio::test]
+async fn where_other_machines_reach_it_reading_needs_the_token_too_but_for_the_probes() {
+    let exposed = Access { token: Some(token()), exposed: true, ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), exposed).await;
+    for path in ["/v1/leader", "/v1/status", "/v1/watch", "/v1/evidence", "/none", "/healthz/x"] {
+        assert_eq!(asked(node.address, &format!("GET {path}"), NONE).await, 401, "{path}");
+    }
+    assert_eq!(asked(node.address, "GET /v1/leader", PRESENTED).await, 200);
+    assert_eq!(asked(node.address, "GET /healthz", NONE).await, 200);
+    assert_ne!(asked(node.address, "GET /readyz", NONE).await, 401);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_turned_away_whatever_it_presents() {
+    let with = Access { token: Some(token()), ..Access::default() };
+    let node = served_to(Some(fresh_status()), Bounds::default(), with).await;
+    for origin in ["http://evil.example", "null", "https://localhost", "http://localhost:1"] {
+        let head = format!("{PRESENTED}origin: {origin}\r\n");
+        assert_eq!(asked(node.address, "GET /v1/leader", &head).await, 403, "{origin}");
+    }
+    let own = format!("{PRESENTED}origin: http://localhost\r\n");
+    assert_eq!(asked(node.address, "GET /v1/leader", &own).await, 200);
+}
