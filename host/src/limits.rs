@@ -123,14 +123,16 @@ pub const RECORD_MAX: usize = 4 << 10;
 /// 96 bytes around it), and 1 KiB of names.
 pub const BUNDLE_MAX: usize =
     certificate::BYTES_MAX + RSA_SIGNATURE_MAX + DOCUMENT_MAX + VOTERS_MAX * (1024 + 96) + 1024;
-/// Certificates in one log file before it is put aside: with the file put aside before it, at least as many
-/// are kept, and at most twice as many.
+/// Entries in one log file before it is put aside, two for most certificates: the second has the promises. A calm
+/// cluster fills a file in years, one that elects every 10 seconds in three hours.
 pub const LOG_CERTIFICATES_MAX: usize = 2048;
 /// Largest log file, in bytes: at it, the file is put aside early. It is read whole at start.
-pub const LOG_FILE_MAX: u64 = 32 << 20;
+pub const LOG_FILE_MAX: u64 = 16 << 20;
+/// Log files kept that were put aside: 18,432 entries with the one that grows, and 150 MiB at the very most.
+pub const LOG_FILES_ASIDE_MAX: usize = 8;
 /// Largest piece of evidence, in bytes: two views with their signatures and names.
 pub const EVIDENCE_MAX: usize = 2 * (VIEW_MAX + 256);
-/// Pieces of evidence read at start: one a voter, and some that a manifest before this one had.
+/// Files of evidence kept: one a voter, and some that a manifest before this one had. For one more the oldest goes.
 pub const EVIDENCE_FILES_MAX: usize = 2 * VOTERS_MAX;
 /// Largest proof file, in bytes: a bundle, a lease's promises and nonces, and an open electorate, in base64.
 pub const PROOF_FILE_MAX: usize = 1 << 20;
@@ -167,4 +169,5 @@ const _: () = {
     assert!(BUNDLE_MAX < 256 << 10);
     assert!((2 * BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + NONCES_MAX * 80 + 4096 < PROOF_FILE_MAX);
     assert!(LOG_FILE_MAX > 16 * BUNDLE_MAX as u64);
+    assert!(LOG_FILES_ASIDE_MAX >= 2);
 };

@@ -34,11 +34,19 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Removes the temporary files that a killed process left beside `path`. Only for a directory that is locked.
 pub(super) fn sweep(path: &Path) -> io::Result<()> {
-    let prefix = prefix(path);
-    for entry in fs::read_dir(parent(path))? {
+    remove_temporary(parent(path), &prefix(path))
+}
+
+/// Removes all that killed processes left in a directory which has nothing but files written by this module.
+pub(super) fn sweep_all(dir: &Path) -> io::Result<()> {
+    remove_temporary(dir, ".")
+}
+
+fn remove_temporary(dir: &Path, prefix: &str) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&prefix) && name.ends_with(SUFFIX) {
+        if name.starts_with(prefix) && name.ends_with(SUFFIX) {
             fs::remove_file(entry.path())?;
         }
     }

@@ -1,34 +1,33 @@
-//! The log of adopted certificates: `certificates.log`, and `certificates.log.1` before it.
+//! The log of adopted certificates: `certificates.log`, and the files put aside before it ([`files`]).
 //!
-//! A file is a header and frames: a mark, a length, a SHA-256 over the frame's place and body, and the body, a
-//! [`Bundle`] in canonical CBOR. Every append is synced before it returns.
+//! A file is a header and frames ([`frames`]), each with a [`Bundle`] in canonical CBOR. Every append is synced before
+//! it returns.
 //!
 //! A crash can cut the last append short; such a tail is removed, and said. Damage with sound frames after it is no
 //! crash but a failing disk or a stranger's hand, and is refused. (Rot in the very last frame cannot be told from a
 //! cut; what is lost with it is a certificate that the others have, never a vote.)
 //!
-//! Growth is bounded: a full file is put aside as `.1` in place of the one before.
+//! Growth is bounded: a full file is put aside, and of those a fixed number is kept. At start only the newest
+//! certificate is needed, so only the file that has it is read.
+
+mod files;
+mod frames;
+mod read;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nitro_elect_protocol::codec::{self, DecodeError};
-use nitro_elect_protocol::hash;
 use nitro_elect_protocol::proof::Bundle;
 
 use super::atomic;
 use crate::limits::{BUNDLE_MAX, LOG_CERTIFICATES_MAX, LOG_FILE_MAX};
+use files::NAME;
+use frames::{Fault, HEADER, Sound, frame, scan};
 
-const NAME: &str = "certificates.log";
-const ASIDE: &str = "certificates.log.1";
-/// The file's kind and its format's version, 1.
-const HEADER: [u8; 12] = *b"NELECTCL\0\0\0\x01";
-const MARK: [u8; 8] = *b"\xf5NECERT\xf5";
-/// Mark, length, checksum.
-const FRAME_HEADER: usize = 8 + 4 + 32;
+pub use read::{Damage, NoPlace, Page, Place, read_page};
 
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -111,20 +110,20 @@ pub(super) struct Contents {
 impl CertificateLog {
     /// Opens or makes the log of a directory that is locked, and removes a torn tail.
     pub(super) fn open(dir: &Path) -> Result<(Self, Contents), LogError> {
-        let (path, aside) = (dir.join(NAME), dir.join(ASIDE));
+        let path = dir.join(NAME);
         let mut contents = Contents::default();
-        let old = read_and_cut(&aside, &mut contents.cuts)?;
-        let new = read_and_cut(&path, &mut contents.cuts)?;
+        atomic::sweep(&path).map_err(at(&path))?;
+        let growing = read_and_cut(&path, &mut contents.cuts)?;
         if !path.exists() {
             atomic::create(&path, &HEADER, 0o600).map_err(at(&path))?;
         }
-        contents.newest = match (new.newest(&path)?, old) {
-            (Some(newest), _) => Some(newest),
-            (None, old) => old.newest(&aside)?,
+        contents.newest = match growing.newest(&path)? {
+            Some(newest) => Some(newest),
+            None => newest_put_aside(dir)?,
         };
         let file = open_file(&path).map_err(at(&path))?;
-        let length = (new.end as u64).max(HEADER.len() as u64);
-        Ok((CertificateLog { dir: dir.into(), file, length, count: new.frames.len() }, contents))
+        let length = (growing.end as u64).max(HEADER.len() as u64);
+        Ok((CertificateLog { dir: dir.into(), file, length, count: growing.frames }, contents))
     }
 
     /// Appends a certificate and syncs it. After an error the log is as it was.
@@ -154,17 +153,30 @@ impl CertificateLog {
         Ok(self.length + frame.len() as u64)
     }
 
+    /// Puts the full file aside, and begins a new one. Whichever step it stops after, the next attempt goes on there.
     fn put_aside(&mut self) -> io::Result<()> {
         let path = self.dir.join(NAME);
-        match fs::rename(&path, self.dir.join(ASIDE)) {
-            // The attempt before this one got no further than here.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            renamed => renamed?,
+        // Without it, an attempt before this one got as far as the renaming.
+        if path.exists() {
+            let asides = files::list(&self.dir)?;
+            let number = files::next_number(&asides);
+            files::make_room(asides)?;
+            fs::rename(&path, files::aside(&self.dir, number))?;
         }
         atomic::create(&path, &HEADER, 0o600)?;
         self.file = open_file(&path)?;
         (self.length, self.count) = (HEADER.len() as u64, 0);
         Ok(())
+    }
+}
+
+/// The newest certificate of the newest file put aside: where it is right after that was done.
+fn newest_put_aside(dir: &Path) -> Result<Option<Bundle>, LogError> {
+    let asides = files::list(dir).map_err(at(dir))?;
+    let Some(newest) = asides.last() else { return Ok(None) };
+    match read(&newest.path)? {
+        Some(bytes) => sound_part(&newest.path, &bytes)?.newest(&newest.path),
+        None => Ok(None),
     }
 }
 
@@ -177,27 +189,9 @@ fn at(path: &Path) -> impl Fn(io::Error) -> LogError {
     move |source| LogError::Io { path: path.clone(), source }
 }
 
-/// The sound part of a file.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Sound {
-    /// The bodies of its frames.
-    frames: Vec<Range<usize>>,
-    /// Where the sound part ends.
-    end: usize,
-    /// The last body.
-    last: Vec<u8>,
-}
-
-/// What is wrong with the bytes of a log.
-#[derive(Debug, PartialEq, Eq)]
-enum Fault {
-    NotALog,
-    Damaged(usize),
-}
-
 impl Sound {
     fn newest(&self, path: &Path) -> Result<Option<Bundle>, LogError> {
-        if self.frames.is_empty() {
+        if self.frames == 0 {
             return Ok(None);
         }
         let contents = |fault| LogError::Contents { path: path.into(), fault };
@@ -209,10 +203,7 @@ impl Sound {
 
 fn read_and_cut(path: &Path, cuts: &mut Vec<Cut>) -> Result<Sound, LogError> {
     let Some(bytes) = read(path)? else { return Ok(Sound::default()) };
-    let sound = scan(&bytes).map_err(|fault| match fault {
-        Fault::NotALog => LogError::NotALog { path: path.into() },
-        Fault::Damaged(offset) => LogError::Damaged { path: path.into(), offset: offset as u64 },
-    })?;
+    let sound = sound_part(path, &bytes)?;
     let (offset, cut) = (sound.end as u64, (bytes.len() - sound.end) as u64);
     if offset == 0 {
         // Not even its header is whole; the caller makes it anew.
@@ -227,6 +218,13 @@ fn read_and_cut(path: &Path, cuts: &mut Vec<Cut>) -> Result<Sound, LogError> {
     Ok(sound)
 }
 
+fn sound_part(path: &Path, bytes: &[u8]) -> Result<Sound, LogError> {
+    scan(bytes).map_err(|fault| match fault {
+        Fault::NotALog => LogError::NotALog { path: path.into() },
+        Fault::Damaged(offset) => LogError::Damaged { path: path.into(), offset: offset as u64 },
+    })
+}
+
 fn read(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -234,59 +232,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
         Err(error) => return Err(at(path)(error)),
     };
     let found = file.metadata().map_err(at(path))?.len();
-    let max = LOG_FILE_MAX + (FRAME_HEADER + BUNDLE_MAX) as u64;
+    let max = read::file_max();
     if found > max {
         return Err(LogError::TooLarge { path: path.into(), found, max });
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(at(path))?;
     Ok(Some(bytes))
-}
-
-fn frame(offset: u64, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("a bundle is below its bound");
-    [&MARK[..], &length.to_be_bytes(), &checksum(offset, body), body].concat()
-}
-
-fn checksum(offset: u64, body: &[u8]) -> [u8; 32] {
-    hash::framed("nitro-elect/v1/certificate-log", &[&offset.to_be_bytes(), body])
-}
-
-/// Finds the sound part of a log: all whole frames, up to a tail that holds no sound frame at any place.
-fn scan(bytes: &[u8]) -> Result<Sound, Fault> {
-    if bytes.len() < HEADER.len() && HEADER.starts_with(bytes) {
-        return Ok(Sound::default());
-    }
-    if !bytes.starts_with(&HEADER) {
-        return Err(Fault::NotALog);
-    }
-    let mut sound = Sound { end: HEADER.len(), ..Sound::default() };
-    while let Some(body) = sound_frame(bytes, sound.end) {
-        sound.end = body.end;
-        sound.frames.push(body);
-    }
-    if sound_frame_after(bytes, sound.end) {
-        return Err(Fault::Damaged(sound.end));
-    }
-    sound.last = sound.frames.last().map(|body| bytes[body.clone()].to_vec()).unwrap_or_default();
-    Ok(sound)
-}
-
-/// The body of the frame at `offset`, if all of it is there and its checksum fits.
-fn sound_frame(bytes: &[u8], offset: usize) -> Option<Range<usize>> {
-    let rest = bytes.get(offset..)?.strip_prefix(&MARK)?;
-    let (length, rest) = rest.split_first_chunk::<4>()?;
-    let (found, rest) = rest.split_first_chunk::<32>()?;
-    let length = u32::from_be_bytes(*length) as usize;
-    let body = rest.get(..length).filter(|_| length <= BUNDLE_MAX)?;
-    let start = offset + FRAME_HEADER;
-    (*found == checksum(offset as u64, body)).then_some(start..start + length)
-}
-
-fn sound_frame_after(bytes: &[u8], offset: usize) -> bool {
-    let tail = bytes.get(offset..).unwrap_or_default();
-    let mut places = tail.windows(MARK.len()).enumerate().filter(|(_, window)| **window == MARK);
-    places.any(|(place, _)| sound_frame(bytes, offset + place).is_some())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `key` | the node's key ([`crate::keys`]) |
 //! | `record` | its last support and its generation, replaced whole before every vote that changes them |
-//! | `certificates.log` | the certificates that it adopted, appended |
+//! | `certificates.log` | the certificates that it adopted, appended; `.1`, `.2`, ... were full before it |
 //! | `evidence/` | proof of voters that signed twice, one file each |
 //! | `lock` | the lock that keeps a second process away |
 //!
@@ -31,7 +31,7 @@ use nitro_elect_protocol::proof::Bundle;
 
 pub use birth::{BirthError, give_birth};
 pub use error::StorageError;
-pub use log::{Cut, LogError};
+pub use log::{Cut, Damage, LogError, NoPlace, Page, Place, read_page};
 pub use record::RecordError;
 
 use crate::core::durable::Record;

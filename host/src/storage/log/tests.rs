@@ -2,6 +2,9 @@
 
 use super::*;
 use nitro_elect_protocol::certificate::SignedCertificate;
+use nitro_elect_protocol::hash;
+
+use crate::limits::LOG_FILES_ASIDE_MAX;
 
 /// A bundle that can be told from others; the log does not look inside.
 fn bundle(number: u8) -> Bundle {
@@ -107,7 +110,7 @@ fn a_flipped_bit_in_the_last_certificate_loses_that_one_alone() {
         let mut damaged = bytes.clone();
         damaged[byte] ^= 0x10;
         let sound = scan(&damaged).unwrap();
-        assert_eq!((sound.frames.len(), sound.end), (2, starts[2]), "byte {byte}");
+        assert_eq!((sound.frames, sound.end), (2, starts[2]), "byte {byte}");
     }
 }
 
@@ -144,7 +147,7 @@ fn a_frame_that_claims_more_than_there_is_or_may_be_is_no_frame() {
     for length in [u32::MAX, BUNDLE_MAX as u32 + 1, 100] {
         let mut bytes = [&HEADER[..], &frame(HEADER.len() as u64, b"body")].concat();
         bytes[HEADER.len() + 8..][..4].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(scan(&bytes).unwrap().frames.len(), 0);
+        assert_eq!(scan(&bytes).unwrap().frames, 0);
     }
 }
 
@@ -155,30 +158,130 @@ fn a_sound_frame_with_contents_of_another_kind_is_refused_not_skipped() {
     assert!(matches!(CertificateLog::open(dir.path()), Err(LogError::Contents { .. })));
 }
 
-#[test]
-fn a_full_log_is_put_aside_and_the_newest_is_still_found() {
+/// A directory with a full log of one certificate, and its log.
+fn full() -> (tempfile::TempDir, CertificateLog) {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, _) = open(dir.path());
     log.append(&bundle(1)).unwrap();
     log.count = LOG_CERTIFICATES_MAX;
-    log.append(&bundle(2)).unwrap();
-    assert_eq!((log.count, scan(&fs::read(dir.path().join(ASIDE)).unwrap()).unwrap().frames.len()), (1, 1));
-    drop(log);
-    fs::write(dir.path().join(NAME), HEADER).unwrap();
-    assert_eq!(open(dir.path()).1.newest, Some(bundle(1)), "right after putting aside, the old file has it");
-    fs::remove_file(dir.path().join(NAME)).unwrap();
-    assert_eq!(open(dir.path()).1.newest, Some(bundle(1)), "a crash between the two steps loses nothing");
+    (dir, log)
+}
+
+/// Everything that a reader beside the node sees.
+fn all(dir: &Path) -> Vec<Bundle> {
+    let page = read_page(dir, Place::default(), usize::MAX).unwrap();
+    assert!(page.is_last && page.damages.is_empty(), "{:?}", page.damages);
+    page.bundles
 }
 
 #[test]
-fn putting_aside_goes_on_where_a_failed_attempt_stopped() {
+fn a_full_log_is_put_aside_and_the_newest_is_still_found() {
+    let (dir, mut log) = full();
+    log.append(&bundle(2)).unwrap();
+    assert_eq!((log.count, all(dir.path())), (1, vec![bundle(1), bundle(2)]));
+    drop(log);
+    assert_eq!(open(dir.path()).1.newest, Some(bundle(2)));
+}
+
+#[test]
+fn a_crash_at_any_step_of_putting_aside_loses_nothing_and_the_next_append_goes_on() {
+    let rename = |dir: &Path| fs::rename(dir.join(NAME), files::aside(dir, 1)).unwrap();
+    let steps: [&dyn Fn(&Path); 5] = [
+        &|_| {},
+        &|dir| rename(dir),
+        &|dir| {
+            rename(dir);
+            fs::write(dir.join(".certificates.log.abc.new"), &HEADER[..7]).unwrap();
+        },
+        &|dir| {
+            rename(dir);
+            fs::write(dir.join(NAME), b"").unwrap();
+        },
+        &|dir| {
+            rename(dir);
+            fs::write(dir.join(NAME), HEADER).unwrap();
+        },
+    ];
+    for (step, crash) in steps.iter().enumerate() {
+        let (dir, log) = full();
+        drop(log);
+        crash(dir.path());
+        assert_eq!(all(dir.path()), [bundle(1)], "after step {step}");
+        let (mut log, contents) = open(dir.path());
+        assert_eq!(contents.newest, Some(bundle(1)), "after step {step}");
+        log.append(&bundle(2)).unwrap();
+        assert_eq!(all(dir.path()), [bundle(1), bundle(2)], "after step {step}");
+        assert!(!dir.path().join(".certificates.log.abc.new").exists());
+    }
+}
+
+#[test]
+fn putting_aside_goes_on_where_a_failed_attempt_stopped_and_removes_nothing_for_it() {
+    let (dir, mut log) = full();
+    for number in 1..=LOG_FILES_ASIDE_MAX as u64 - 1 {
+        fs::write(files::aside(dir.path(), number), HEADER).unwrap();
+    }
+    fs::rename(dir.path().join(NAME), files::aside(dir.path(), LOG_FILES_ASIDE_MAX as u64)).unwrap();
+    log.append(&bundle(2)).unwrap();
+    assert_eq!(files::list(dir.path()).unwrap().len(), LOG_FILES_ASIDE_MAX);
+    assert_eq!(open(dir.path()).1.newest, Some(bundle(2)));
+}
+
+#[test]
+fn a_storm_of_certificates_takes_a_bounded_number_of_files_and_the_first_and_newest_stay() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, _) = open(dir.path());
-    log.append(&bundle(1)).unwrap();
-    log.count = LOG_CERTIFICATES_MAX;
-    fs::rename(dir.path().join(NAME), dir.path().join(ASIDE)).unwrap();
+    for number in 1..=40 {
+        log.append(&bundle(number)).unwrap();
+        log.count = LOG_CERTIFICATES_MAX;
+    }
+    let kept = all(dir.path());
+    assert_eq!(kept.len(), LOG_FILES_ASIDE_MAX + 1);
+    assert_eq!((kept.first(), kept.last()), (Some(&bundle(1)), Some(&bundle(40))));
+    assert_eq!(kept[kept.len() - 2], bundle(39), "what was put aside last");
+}
+
+#[test]
+fn a_reader_goes_on_where_it_was_while_the_log_grows_and_is_put_aside() {
+    let (dir, mut log) = full();
+    let first = read_page(dir.path(), Place::default(), usize::MAX).unwrap();
+    assert_eq!((first.bundles, first.is_last), (vec![bundle(1)], true));
     log.append(&bundle(2)).unwrap();
-    assert_eq!(open(dir.path()).1.newest, Some(bundle(2)));
+    log.append(&bundle(3)).unwrap();
+    let second = read_page(dir.path(), first.next, 1).unwrap();
+    assert_eq!((second.bundles, second.is_last), (vec![bundle(2)], false));
+    let third = read_page(dir.path(), second.next.to_string().parse().unwrap(), 1).unwrap();
+    assert_eq!(third.bundles, [bundle(3)]);
+    let last = read_page(dir.path(), third.next, 1).unwrap();
+    assert!(last.bundles.is_empty() && last.is_last && last.damages.is_empty());
+}
+
+#[test]
+fn a_reader_waits_for_a_certificate_that_is_being_appended_and_changes_nothing() {
+    let (bytes, starts) = three();
+    for length in starts[2]..bytes.len() {
+        let dir = directory_with(&bytes[..length]);
+        assert_eq!(all(dir.path()), [bundle(1), bundle(2)], "cut at {length}");
+        assert_eq!(fs::read(dir.path().join(NAME)).unwrap(), &bytes[..length]);
+    }
+}
+
+#[test]
+fn a_reader_passes_over_damage_and_tells_where_it_is() {
+    let (mut bytes, starts) = three();
+    bytes[starts[1] + 50] ^= 1;
+    for (name, number) in [(NAME.to_owned(), 0), (format!("{NAME}.4"), 4)] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(&name), &bytes).unwrap();
+        let page = read_page(dir.path(), Place::default(), usize::MAX).unwrap();
+        assert_eq!(page.bundles, [bundle(1), bundle(3)], "file {number}");
+        let (offset, length) = (starts[1] as u64, (starts[2] - starts[1]) as u64);
+        assert_eq!(page.damages, [Damage { path: dir.path().join(name), offset, bytes: length }]);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(files::aside(dir.path(), 1), &bytes[..starts[2] + 9]).unwrap();
+    let page = read_page(dir.path(), Place::default(), usize::MAX).unwrap();
+    assert_eq!((page.bundles.len(), page.damages.len()), (1, 1), "nothing is appended to a file put aside");
 }
 
 #[test]
