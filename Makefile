@@ -3,8 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test boot emulated-eif check simulate exhaust mutants enclave eif measure container-test tcb release install \
-  uninstall systemd-test deps
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 CARGO ?= cargo
 # Where `make install` puts things; DESTDIR is for packages and images.
@@ -15,7 +14,7 @@ DEBIAN_PACKAGES := buildah debootstrap gcc git libc6-dev kubernetes-client prome
 CARGO_DENY := 0.20.2
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if all went as it must
 	$(CARGO) build --locked --workspace --bins
@@ -55,6 +54,9 @@ simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, 
 exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 4', see exhaust --help
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust
 	@$${CARGO_TARGET_DIR:-target}/release/exhaust $(BOUNDS)
+
+campaign: ## KILLS=1000 leaders die around a fenced store: no number may be written twice
+	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --release --package nitro-elect --test fence -- --ignored --nocapture campaign
 
 mutants: ## remove one guard at a time, and demand that the simulator notices (about a quarter of an hour)
 	CARGO='$(CARGO)' tests/mutants/run

@@ -1,4 +1,42 @@
-//! The untrusted side of nitro-elect: the node, its gossip and transport, the proxy, the command line.
+//! The untrusted side of nitro-elect as a library: run a node inside your program, learn whether it leads, and fence
+//! what only the leader may touch.
+//!
+//! * [`node::Node::start`] starts a node; [`node::NodeConfig`] says which.
+//! * [`node::Leadership`] is to await; the [`node::Lease`] it gives is held while acting. Its [`term`](node::Lease::term)
+//!   is refused once it is over, and what [`remains`](node::Lease::remaining) is computed when asked.
+//! * [`fence::Fence`] stands before a store: it admits whoever proves to lead now, never again anybody of a lower term,
+//!   and lets no two of them work at once.
+//! * [`simulated::SimulatedCluster`] is a cluster in this process, to try all of it on.
+//!
+//! A lease alone does not make a store safe: a program may be paused between looking at its lease and writing. Whoever
+//! must exclude that puts a [`fence::Fence`] where the writes arrive, or `nitro-elect gate` before a resource that knows
+//! nothing of terms; docs/FENCING.md says which and why.
+//!
+//! ```
+//! use nitro_elect::node::Node;
+//! use nitro_elect::simulated::SimulatedCluster;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let cluster = SimulatedCluster::make(1)?; // in earnest: NodeConfig::listed(manifest, state, enclaves, ..)
+//! let node = Node::start(cluster.config(0)?).await?;
+//!
+//! let lease = node.leadership().gained().await.expect("the node lives");
+//! for step in 0..3 {
+//!     let term = lease.term()?; // an error once the lease is over: stop
+//!     println!("step {step} in term {term}, {:?} left", lease.remaining());
+//! }
+//!
+//! node.shutdown().await;
+//! assert!(lease.term().is_err());
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! `host/examples/fenced_store.rs` is a whole program of four nodes. The rest of the crate is what the `nitro-elect`
+//! program is made of: its rules ([`core`]), their shell ([`node`], [`transport`], [`storage`]), the command line
+//! ([`cli`]).
 
 pub mod cli;
 pub mod clock;
@@ -10,6 +48,7 @@ pub mod duration;
 pub mod eif;
 pub mod enclave_client;
 pub mod evidence_file;
+pub mod fence;
 pub mod help;
 pub mod http;
 pub mod input;

@@ -134,6 +134,10 @@ pub const LOG_FILES_ASIDE_MAX: usize = 8;
 pub const EVIDENCE_MAX: usize = 2 * (VIEW_MAX + 256);
 /// Files of evidence kept: one a voter, and some that a manifest before this one had. For one more the oldest goes.
 pub const EVIDENCE_FILES_MAX: usize = 2 * VOTERS_MAX;
+/// Largest record of a fence, in bytes: it takes about 300.
+pub const FENCE_RECORD_MAX: usize = 4 << 10;
+/// Nonces that a fence remembers: with more drawn, the oldest are forgotten. A lease proof answers at most 256.
+pub const FENCE_NONCES_MAX: usize = 4 * NONCES_MAX;
 /// Largest proof file, in bytes: a bundle, a lease's promises and nonces, and an open electorate, in base64.
 pub const PROOF_FILE_MAX: usize = 1 << 20;
 /// Largest electorate in a proof file, in bytes: 32 members of an open cluster and a trust section.

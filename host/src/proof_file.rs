@@ -26,6 +26,7 @@ use nitro_elect_protocol::ids::Nonce;
 use nitro_elect_protocol::limits::{NONCES_MAX, VOTERS_MAX};
 use nitro_elect_protocol::proof::{Bundle, LeaseProof};
 
+use crate::core::status::Status;
 use crate::help::Help;
 use crate::input::{self, InputError};
 use crate::limits::{OPEN_ELECTORATE_MAX, PROOF_FILE_MAX};
@@ -127,6 +128,15 @@ struct LeaseText {
 }
 
 impl ProofFile {
+    /// Everything that a node can show of its newest certificate, if it has one: the lease too, where that is known.
+    pub fn of(status: &Status) -> Option<Self> {
+        let bundle = status.bundle.clone()?;
+        let electorate = status.electorate.is_open().then(|| status.electorate.clone());
+        let digest = bundle.certificate.digest();
+        let lease = status.lease_proof.as_ref().map(|(proof, _)| proof.clone());
+        Some(ProofFile { bundle, lease: lease.filter(|proof| proof.certificate == digest), electorate })
+    }
+
     /// Reads a proof from a file.
     pub fn load(path: &Path) -> Result<Self, ProofFileError> {
         let text = input::read_text(path, PROOF_FILE_MAX)?;

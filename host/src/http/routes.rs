@@ -116,11 +116,7 @@ async fn evidence(State(node): State<Handle>) -> Result<Response, Fault> {
 /// Everything that a node can show of its newest certificate.
 fn proof_of(status: Status) -> Result<ProofFile, Fault> {
     let none = || Fault::new(StatusCode::NOT_FOUND, "this node has no certificate yet");
-    let bundle = status.bundle.ok_or_else(none)?;
-    let electorate = status.electorate.is_open().then_some(status.electorate);
-    let digest = bundle.certificate.digest();
-    let lease = status.lease_proof.map(|(proof, _)| proof).filter(|proof| proof.certificate == digest);
-    Ok(ProofFile { bundle, lease, electorate })
+    ProofFile::of(&status).ok_or_else(none)
 }
 
 fn as_json(text: String) -> Response {

@@ -1,6 +1,6 @@
 //! What a node is started with.
 
-use nitro_elect_protocol::crypto::NodeKey;
+use nitro_elect_protocol::crypto::{NodeKey, Signer};
 use nitro_elect_protocol::ids::NodeId;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -43,6 +43,11 @@ pub struct Reach {
 }
 
 impl NodeConfig {
+    /// The node that it is for: its public key.
+    pub fn id(&self) -> NodeId {
+        self.key.id()
+    }
+
     /// Who is let in.
     pub(super) fn admission(&self) -> Admission {
         match &self.membership {

@@ -16,6 +16,7 @@ use super::limits::{ANSWER_DEADLINE, PROOF_DEADLINE};
 use super::outlets::Happenings;
 use crate::core::event::Command;
 use crate::core::status::Status;
+use crate::proof_file::ProofFile;
 use crate::transport::counters::Count;
 use crate::transport::links::Links;
 
@@ -105,6 +106,15 @@ impl Handle {
             Ok(Err(_)) => Err(NoAnswer::Busy),
             Err(_) => Err(NoAnswer::Late),
         }
+    }
+
+    /// The proof of the lease that answers this nonce, whoever leads: for a [`Fence`](crate::fence::Fence), whose
+    /// nonce it then is.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Late`] also when no leader answered it in time.
+    pub async fn proof(&self, nonce: Nonce) -> Result<ProofFile, NoAnswer> {
+        ProofFile::of(&self.prove(nonce).await?).ok_or(NoAnswer::Late)
     }
 
     /// Hands a command to the node; what comes of it is among its happenings.

@@ -33,6 +33,14 @@ pub struct Lease {
     held: watch::Receiver<Option<Held>>,
 }
 
+/// The lease is over: it ran out, was given up, or a new one began in another term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node's lease of term {term} is over")]
+pub struct LeaseOver {
+    /// The term that is over.
+    pub term: Term,
+}
+
 impl Leadership {
     pub(crate) fn new(held: watch::Receiver<Option<Held>>) -> Self {
         Leadership { held }
@@ -58,9 +66,13 @@ impl Leadership {
 }
 
 impl Lease {
-    /// The term: the fencing token to hand to whatever is acted on.
-    pub fn term(&self) -> Term {
-        self.term
+    /// The term, while the lease is held: the fencing token to hand to whatever is acted on. Ask for it anew before
+    /// each step, and stop at the first refusal.
+    pub fn term(&self) -> Result<Term, LeaseOver> {
+        match self.remaining().is_zero() {
+            true => Err(LeaseOver { term: self.term }),
+            false => Ok(self.term),
+        }
     }
 
     /// What is left of it at this moment; zero when it is over, for whatever reason.
@@ -108,14 +120,15 @@ mod tests {
         assert!(leadership.current().is_none());
         node.send_replace(held(7, Duration::from_secs(60)));
         let mut lease = leadership.gained().await.unwrap();
-        assert_eq!(lease.term(), Term(7));
+        assert_eq!(lease.term(), Ok(Term(7)));
         assert!(lease.remaining() > Duration::from_secs(50));
         node.send_replace(held(7, Duration::from_secs(600)));
         assert!(lease.remaining() > Duration::from_secs(500));
         node.send_replace(held(8, Duration::from_secs(60)));
         assert_eq!(lease.remaining(), Duration::ZERO);
         lease.ended().await;
-        assert_eq!(leadership.current().map(|lease| lease.term()), Some(Term(8)));
+        assert_eq!(lease.term(), Err(LeaseOver { term: Term(7) }));
+        assert_eq!(leadership.current().map(|lease| lease.term()), Some(Ok(Term(8))));
     }
 
     #[tokio::test]

@@ -31,12 +31,15 @@ pub use driver::Exit;
 pub use handle::{Handle, NoAnswer};
 #[cfg(test)]
 pub(crate) use handle::{Question, Shared};
-pub use leadership::{Leadership, Lease};
+pub use leadership::{Leadership, Lease, LeaseOver};
 pub use start::StartError;
 
+use nitro_elect_protocol::ids::Nonce;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
+
+use crate::proof_file::ProofFile;
 
 /// A running node. Dropping it ends the node at once; [`Node::shutdown`] does so in order.
 pub struct Node {
@@ -68,6 +71,11 @@ impl Node {
     /// What the node knows and does now.
     pub async fn status(&self) -> Result<crate::core::status::Status, NoAnswer> {
         self.handle.status().await
+    }
+
+    /// The proof of the lease that answers this nonce: what a [`Fence`](crate::fence::Fence) wants to see.
+    pub async fn proof(&self, nonce: Nonce) -> Result<ProofFile, NoAnswer> {
+        self.handle.proof(nonce).await
     }
 
     /// Whether this node leads, to ask and to await.

@@ -7,11 +7,13 @@
 //!
 //! All of the simulation is in this crate; the enclave's own program has no switch that leads here.
 
+pub mod cluster;
 pub mod enclave;
 pub mod nsm;
 pub mod pki;
 pub mod pki_file;
 
+pub use cluster::{SimulatedCluster, SimulatedClusterError};
 pub use enclave::SimulatedEnclave;
 pub use nsm::{SimulatedNsm, SimulatedNsmError};
 pub use pki::{SimulatedPki, SimulatedPkiError};

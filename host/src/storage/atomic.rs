@@ -33,7 +33,7 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Removes the temporary files that a killed process left beside `path`. Only for a directory that is locked.
-pub(super) fn sweep(path: &Path) -> io::Result<()> {
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
     remove_temporary(parent(path), &prefix(path))
 }
 

@@ -9,17 +9,18 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-const LOCK_FILE: &str = "lock";
+/// The file that is locked.
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// The lock, held until dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub(super) enum LockError {
+pub(crate) enum LockError {
     /// Another process has it; its number, if the file said so.
     Held(Option<u32>),
     /// The system refused.
@@ -28,7 +29,7 @@ pub(super) enum LockError {
 
 impl Lock {
     /// Takes the lock of a directory, or says who has it; never waits.
-    pub(super) fn take(dir: &Path) -> Result<Self, LockError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(dir.join(LOCK_FILE)).map_err(LockError::Io)?;

@@ -16,7 +16,7 @@ pub mod atomic;
 mod birth;
 mod error;
 mod evidence;
-mod lock;
+pub(crate) mod lock;
 mod log;
 mod record;
 
@@ -130,12 +130,12 @@ impl Storage {
 }
 
 /// Makes a state directory, with its parents, for its owner alone.
-fn make_directory(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_directory(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Refuses a directory in which others could exchange files.
-fn check_directory(dir: &Path) -> Result<(), StorageError> {
+pub(crate) fn check_directory(dir: &Path) -> Result<(), StorageError> {
     let metadata = match fs::metadata(dir) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -17,7 +17,7 @@ use nitro_elect_protocol::certificate::{Certificate, CertificateError, VerifiedC
 use nitro_elect_protocol::crypto::Ring;
 use nitro_elect_protocol::electorate::{Electorate, VERSION};
 use nitro_elect_protocol::hash;
-use nitro_elect_protocol::ids::Nonce;
+use nitro_elect_protocol::ids::{ClusterId, Nonce};
 use nitro_elect_protocol::proof::VerifiedLeaseProof;
 use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::trust::Trust;
@@ -38,6 +38,16 @@ pub enum Authority {
     Manifest(Box<Electorate>),
     /// For an open cluster: which enclaves are accepted.
     Open(Box<Trust>),
+}
+
+impl Authority {
+    /// The cluster whose proofs count: the manifest's, or that of open ones.
+    pub fn cluster(&self) -> ClusterId {
+        match self {
+            Authority::Manifest(electorate) => electorate.cluster,
+            Authority::Open(_) => ClusterId::OPEN,
+        }
+    }
 }
 
 /// The time at which dates are checked.

@@ -153,7 +153,13 @@ impl World {
 
     /// The proof of its own certificate, and of the lease that the first few voters promised under these nonces.
     pub fn lease_proof(&self, voters: usize, nonces: Vec<Nonce>) -> ProofFile {
-        let mut proof = self.proof(0);
+        self.lease_proof_of(&self.certificate(), voters, nonces)
+    }
+
+    /// The same for any certificate.
+    pub fn lease_proof_of(&self, certificate: &Certificate, voters: usize, nonces: Vec<Nonce>) -> ProofFile {
+        let term = certificate.term;
+        let mut proof = self.proof_of(certificate, 0);
         let certificate = &proof.bundle.certificate;
         let promise = |voter: usize| {
             let promise = self.promise(voter, certificate).peek().unwrap();
@@ -163,8 +169,7 @@ impl World {
             )
         };
         let promises = (0..voters).map(|voter| promise(voter).into_signed()).collect();
-        let (term, digest) = (self.certificate().term, certificate.digest());
-        proof.lease = Some(LeaseProof { term, certificate: digest, promises, nonces });
+        proof.lease = Some(LeaseProof { term, certificate: certificate.digest(), promises, nonces });
         proof
     }
 
