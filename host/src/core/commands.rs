@@ -10,18 +10,20 @@ impl Core {
     pub(super) fn on_command(&mut self, command: Command, now: Now) {
         match command {
             Command::StepDown { to } => {
-                if let Err(why) = self.step_down(to, now) {
+                if let Err(why) = self.part_with_lease(to, true, now) {
                     self.out.push(Action::Notice(Notice::CannotStepDown(why)));
                 }
             }
             Command::Drain(draining) => self.flags.draining = draining,
             Command::Unhealthy(unhealthy) => self.flags.unhealthy = unhealthy,
+            Command::Working(runs) => self.on_working(runs, now),
             Command::Prove(nonce) => self.on_nonces(None, vec![nonce], now),
             Command::Stop => self.stop(now),
         }
     }
 
-    /// The process is to end: whatever it holds is given up, whether or not somebody else can take over.
+    /// The process is to end: whatever it holds is given up, whether or not somebody else can take over. Work that
+    /// still runs is the exception: it may outlive the process, so its lease is left to end by itself.
     fn stop(&mut self, now: Now) {
         self.flags.draining = true;
         self.stop_leading(LeaseLoss::SteppedDown);

@@ -73,9 +73,12 @@ pub enum Command {
     Drain(bool),
     /// What the node runs is unhealthy; or no longer.
     Unhealthy(bool),
+    /// Leader-only work is about to run under this node's lease, or none does any more. Say so before the first of it
+    /// starts and see that the lease is held afterwards: as long as work runs, a hand-over asks for its end first.
+    Working(bool),
     /// A verifier wants its nonce under the next renewal.
     Prove(Nonce),
-    /// The process is to end: step down if leading.
+    /// The process is to end: step down if leading. While work runs, without a `Resign`: the lease has to run out.
     Stop,
 }
 
@@ -190,6 +193,14 @@ pub enum Notice {
         /// Why.
         why: LeaseLoss,
     },
+    /// This node means to hand over: leader-only work is to end, and none to start. The lease is renewed until
+    /// [`Command::Working`] says that it is gone.
+    EndWork {
+        /// The term that it runs under.
+        term: Term,
+    },
+    /// Nothing asks leader-only work to end any more; whether a lease is held is another matter.
+    WorkMayGoOn,
     /// This node could not step down.
     CannotStepDown(CannotStepDown),
     /// A voter was caught signing twice.

@@ -38,6 +38,7 @@ impl Core {
             campaign: self.campaign.clone(),
             awaited: self.awaited.clone(),
             lead: self.lead.clone(),
+            work: self.work.clone(),
             resigned_up_to: self.resigned_up_to,
             followed: self.followed.clone(),
             nonces: self.nonces.clone(),
@@ -61,7 +62,7 @@ impl Core {
     /// their time and eligibility, bounds on what peers may bring, and the certificates that were asked of peers.
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         (self.me, self.generation, self.digest, self.halted, self.started).hash(state);
-        (&self.voter, &self.recovery, &self.campaign, &self.awaited, &self.lead).hash(state);
+        (&self.voter, &self.recovery, &self.campaign, &self.awaited, &self.lead, &self.work).hash(state);
         (self.resigned_up_to, self.stepped_down, self.next_probe, self.gossip.due).hash(state);
         (&self.members, &self.enclaves, self.nonces.keys().collect::<Vec<_>>()).hash(state);
         let highest = self.current().map(|held| (held.verified.digest(), held.adopted_at));

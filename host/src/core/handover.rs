@@ -13,19 +13,22 @@ impl Core {
     /// Hands over when this node would not lead, or the policy prefers another that has been there long enough.
     pub(super) fn hand_over(&mut self, now: Now) {
         if self.holds_lease(now.boot).is_none() {
-            return;
+            return self.work_may_go_on();
         }
         let preferred = self.preferred_voter(now.boot);
         let wished = !self.eligible() || preferred.is_some();
+        if self.work_is_ending() {
+            return self.hand_over_after_work(wished, now);
+        }
         // Without an enclave nobody could be elected: handing over would leave the cluster without a leader.
         if wished && self.enclave_at_hand(now) {
             // Nobody else may be able to take over: then it stays, and tries again when that changes.
-            let _ = self.step_down(preferred.filter(|_| self.eligible()), now);
+            let _ = self.part_with_lease(preferred.filter(|_| self.eligible()), false, now);
         }
     }
 
     /// Whether an enclave answered within a step; asks them all now and then if none did.
-    fn enclave_at_hand(&mut self, now: Now) -> bool {
+    pub(super) fn enclave_at_hand(&mut self, now: Now) -> bool {
         let step = self.timing.step();
         let all = (0..self.enclaves.slots().len()).map(EnclaveIndex);
         if all.clone().any(|enclave| self.enclaves.ready(enclave, step, now).is_some()) {

@@ -135,6 +135,7 @@ impl Core {
             }
             return;
         }
+        self.owes_no_resignation();
         let mut lead = self.lead.take().unwrap_or_else(|| Lead::new(certificate.term, now.boot));
         lead.term = certificate.term;
         lead.rounds.clear();
@@ -156,6 +157,7 @@ impl Core {
         {
             self.out.push(Action::Notice(Notice::LeaseLost { term: lead.term, why }));
         }
+        self.work_may_go_on();
     }
 
     /// Renews when it is due, tells of the lease's state, and hands over to whom the policy prefers.

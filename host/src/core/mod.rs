@@ -49,6 +49,7 @@ pub mod status;
 mod terms;
 pub mod timing;
 mod voter;
+mod work;
 
 use nitro_elect_protocol::crypto::{Crypto, Signer};
 use nitro_elect_protocol::electorate::Electorate;
@@ -78,6 +79,7 @@ use recovery::Recovery;
 use seen::Seen;
 use timing::Timing;
 use voter::Voter;
+use work::Work;
 
 /// Heartbeats and resignations whose signature a peer may have checked, a second: a voter's own, and every
 /// member's once an interval.
@@ -123,6 +125,7 @@ pub struct Core {
     campaign: Campaign,
     awaited: Option<Awaited>,
     lead: Option<Lead>,
+    work: Work,
     resigned_up_to: Term,
     followed: Option<Followed>,
     /// Nonces to be put under the next renewal, and the peers that asked.
@@ -190,6 +193,7 @@ impl Core {
             campaign: Campaign::default(),
             awaited: None,
             lead: None,
+            work: Work::default(),
             resigned_up_to: Term(0),
             followed: None,
             nonces: BTreeMap::new(),

@@ -29,8 +29,11 @@ impl Core {
         told.chain(promised).chain(discovery).max().unwrap_or(self.started)
     }
 
-    /// Resigns from everything this life called or led so far.
+    /// Resigns from everything this life called or led so far; later, if work runs under it.
     pub(super) fn resign(&mut self, successor: Option<NodeId>, now: Now) {
+        if self.work_holds_back() {
+            return;
+        }
         let led = self.current().map(|held| &held.verified).filter(|certificate| {
             certificate.leader == self.me && certificate.leader_generation == self.generation
         });
@@ -98,18 +101,23 @@ impl Core {
 
     /// Steps down if somebody can take over; else nothing is given up.
     pub(super) fn step_down(&mut self, to: Option<NodeId>, now: Now) -> Result<(), CannotStepDown> {
-        if self.holds_lease(now.boot).is_none() {
-            return Err(CannotStepDown::NotLeading);
-        }
-        match to {
-            Some(node) if !self.could_take_over(&node) => return Err(CannotStepDown::NotASuccessor(node)),
-            None if !self.somebody_else_eligible() => return Err(CannotStepDown::NobodyElse),
-            _ => {}
-        }
+        self.may_step_down(to, now)?;
         self.stepped_down = Some(now.boot + self.timing.lease);
         self.resign(to, now);
         self.emit_heartbeat(now);
         Ok(())
+    }
+
+    /// Whether stepping down would leave somebody to lead.
+    pub(super) fn may_step_down(&self, to: Option<NodeId>, now: Now) -> Result<(), CannotStepDown> {
+        if self.holds_lease(now.boot).is_none() {
+            return Err(CannotStepDown::NotLeading);
+        }
+        match to {
+            Some(node) if !self.could_take_over(&node) => Err(CannotStepDown::NotASuccessor(node)),
+            None if !self.somebody_else_eligible() => Err(CannotStepDown::NobodyElse),
+            _ => Ok(()),
+        }
     }
 
     fn could_take_over(&self, node: &NodeId) -> bool {

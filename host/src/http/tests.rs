@@ -102,7 +102,7 @@ async fn served_to(status: Option<Status>, bounds: Bounds, access: Access) -> Se
     let happenings = Happenings::new();
     let (node, held) = watch::channel(None);
     let shared = Arc::new(Shared::default());
-    let handle = Handle::new(asking, happenings.clone(), held, shared.clone());
+    let handle = Handle::new(asking, happenings.clone(), held, watch::channel(false).1, shared.clone());
     tokio::spawn(async move {
         let mut unanswered = Vec::new();
         while let Some(question) = questions.recv().await {

@@ -14,6 +14,7 @@ use super::counters::Counters;
 use super::leadership::{Held, Leadership};
 use super::limits::{ANSWER_DEADLINE, PROOF_DEADLINE};
 use super::outlets::Happenings;
+use super::work::{Worker, Workers};
 use crate::core::event::Command;
 use crate::core::status::Status;
 use crate::proof_file::ProofFile;
@@ -53,6 +54,7 @@ pub struct Handle {
     questions: mpsc::Sender<Question>,
     happenings: Happenings,
     held: watch::Receiver<Option<Held>>,
+    work_ends: watch::Receiver<bool>,
     shared: Arc<Shared>,
 }
 
@@ -63,6 +65,8 @@ pub(crate) struct Shared {
     pub highest_term: AtomicU64,
     /// What the shell counts.
     pub counters: Counters,
+    /// Who works while this node leads.
+    pub workers: Workers,
     /// What counts besides; not kept alive by those who read.
     pub links: Weak<Links>,
 }
@@ -78,9 +82,10 @@ impl Handle {
         questions: mpsc::Sender<Question>,
         happenings: Happenings,
         held: watch::Receiver<Option<Held>>,
+        work_ends: watch::Receiver<bool>,
         shared: Arc<Shared>,
     ) -> Self {
-        Handle { questions, happenings, held, shared }
+        Handle { questions, happenings, held, work_ends, shared }
     }
 
     /// What the node knows and does now.
@@ -142,6 +147,28 @@ impl Handle {
     /// Whether this node leads, to ask and to await.
     pub fn leadership(&self) -> Leadership {
         Leadership::new(self.held.clone())
+    }
+
+    /// Somebody who works only while this node leads, and for whom it waits before it hands over.
+    pub fn worker(&self) -> Worker {
+        Worker::new(self.clone())
+    }
+
+    pub(super) fn held(&self) -> watch::Receiver<Option<Held>> {
+        self.held.clone()
+    }
+
+    pub(super) fn work_ends(&self) -> watch::Receiver<bool> {
+        self.work_ends.clone()
+    }
+
+    pub(super) fn workers(&self) -> &Workers {
+        &self.shared.workers
+    }
+
+    /// Hands a command to the node, after those that wait there.
+    pub(super) async fn order(&self, command: Command) -> Result<(), NoAnswer> {
+        self.questions.send(Question::Command(command)).await.map_err(|_| NoAnswer::Ended)
     }
 
     pub(super) async fn stop(&self) {

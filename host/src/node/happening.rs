@@ -82,6 +82,11 @@ pub enum What {
         /// Why.
         why: String,
     },
+    /// Leader-only work is to end, as this node means to hand over.
+    EndWork {
+        /// The term that it runs under.
+        term: Term,
+    },
     /// This node was asked to step down and could not.
     CannotStepDown {
         /// Why.
@@ -138,6 +143,7 @@ impl What {
             Notice::Adopted(certificate) => elected(certificate, names),
             Notice::LeaseGained { term, .. } => What::LeaseGained { term: *term },
             Notice::LeaseLost { term, why } => What::LeaseLost { term: *term, why: why.to_string() },
+            Notice::EndWork { term } => What::EndWork { term: *term },
             Notice::CannotStepDown(why) => What::CannotStepDown { why: why.to_string() },
             Notice::Equivocation(evidence) => {
                 What::Equivocation { node: names.of(&evidence.voter), term: evidence.term }
@@ -151,7 +157,8 @@ impl What {
                 What::EnclaveRefused { enclave: enclave(index.0), why: why.clone() }
             }
             Notice::ListChanged { members } => What::ListChanged { members: *members },
-            Notice::LeaseExtended { .. } | Notice::Dropped { .. } | Notice::Proven(_) => return None,
+            Notice::LeaseExtended { .. } | Notice::WorkMayGoOn => return None,
+            Notice::Dropped { .. } | Notice::Proven(_) => return None,
         })
     }
 
@@ -165,6 +172,7 @@ impl What {
             What::Elected { .. } => "elected",
             What::LeaseGained { .. } => "lease_gained",
             What::LeaseLost { .. } => "lease_lost",
+            What::EndWork { .. } => "end_work",
             What::CannotStepDown { .. } => "cannot_step_down",
             What::Equivocation { .. } => "equivocation",
             What::EnclaveAccepted { .. } => "enclave_accepted",
@@ -215,6 +223,9 @@ impl fmt::Display for What {
             What::LeaseGained { term } => write!(out, "this node holds the lease of term {term}"),
             What::LeaseLost { term, why } => {
                 write!(out, "this node no longer holds the lease of term {term}: {why}")
+            }
+            What::EndWork { term } => {
+                write!(out, "the work under term {term} is to end: this node means to hand over")
             }
             What::CannotStepDown { why } => write!(out, "this node does not step down: {why}"),
             What::Equivocation { node, term } => {

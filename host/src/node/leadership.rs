@@ -13,7 +13,7 @@ use crate::clock;
 
 /// A lease as the node last reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub struct Held {
     /// The term it is held in.
     pub term: Term,
     /// When it ends unless it is prolonged.

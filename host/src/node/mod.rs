@@ -19,6 +19,7 @@ pub mod leadership;
 pub mod limits;
 pub mod names;
 pub mod outlets;
+pub mod work;
 
 mod driver;
 mod enclaves;
@@ -31,8 +32,9 @@ pub use driver::Exit;
 pub use handle::{Handle, NoAnswer};
 #[cfg(test)]
 pub(crate) use handle::{Question, Shared};
-pub use leadership::{Leadership, Lease, LeaseOver};
+pub use leadership::{Held, Leadership, Lease, LeaseOver};
 pub use start::StartError;
+pub use work::Worker;
 
 use nitro_elect_protocol::ids::Nonce;
 use std::net::SocketAddr;

@@ -61,6 +61,8 @@ struct Silent {
 pub(super) struct Outlets {
     happenings: Happenings,
     held: watch::Sender<Option<Held>>,
+    /// Whether leader-only work is to end.
+    work_ends: watch::Sender<bool>,
     names: Names,
     enclaves: Vec<String>,
     repeated: BTreeMap<&'static str, Boot>,
@@ -72,8 +74,9 @@ pub(super) struct Outlets {
 impl Outlets {
     pub fn new(names: Names, enclaves: Vec<String>) -> Self {
         let (happenings, held) = (Happenings::new(), watch::channel(None).0);
+        let work_ends = watch::channel(false).0;
         let (repeated, silent, dropped) = (BTreeMap::new(), BTreeMap::new(), Dropped::default());
-        Outlets { happenings, held, names, enclaves, repeated, silent, dropped }
+        Outlets { happenings, held, work_ends, names, enclaves, repeated, silent, dropped }
     }
 
     pub fn happenings(&self) -> Happenings {
@@ -82,6 +85,10 @@ impl Outlets {
 
     pub fn held(&self) -> watch::Receiver<Option<Held>> {
         self.held.subscribe()
+    }
+
+    pub fn work_ends(&self) -> watch::Receiver<bool> {
+        self.work_ends.subscribe()
     }
 
     pub fn names(&self) -> &Names {
@@ -128,6 +135,8 @@ impl Outlets {
             Notice::LeaseLost { .. } => {
                 self.held.send_replace(None);
             }
+            Notice::EndWork { .. } => drop(self.work_ends.send_replace(true)),
+            Notice::WorkMayGoOn => drop(self.work_ends.send_replace(false)),
             Notice::Dropped { from, why } => {
                 tracing::debug!("dropped a message from {}: {why}", self.names.of(from));
                 self.dropped.count(*why, clock::boot());

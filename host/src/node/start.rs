@@ -95,7 +95,8 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         tokio::spawn(translate(link_events, links.clone(), shared.clone(), names.clone(), to_inbound));
     let places = config.enclaves.iter().map(ToString::to_string).collect();
     let outlets = Outlets::new(names, places);
-    let handle = Handle::new(to_questions, outlets.happenings(), outlets.held(), shared.clone());
+    let handle =
+        Handle::new(to_questions, outlets.happenings(), outlets.held(), outlets.work_ends(), shared.clone());
     let asker = Asker::new(&config.enclaves, &identity, timing, Runtime::current(), to_answered);
     let driver = Driver {
         core: core(config, loaded),

@@ -90,6 +90,8 @@ fn notice(world: &World, notice: &Notice) -> Option<String> {
         Notice::Dropped { from, why } => format!("drops a message of {}: {why}", name(world, from)),
         Notice::Enclave { enclave, verdict } => format!("enclave {}: {verdict:?}", enclave.0 + 1),
         Notice::ListChanged { members } => format!("has a list of {members} members"),
+        Notice::EndWork { term } => format!("asks the work under term {term} to end"),
+        Notice::WorkMayGoOn => "lets work go on".into(),
         Notice::Proven(_) => return None,
     })
 }

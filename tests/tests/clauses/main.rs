@@ -20,3 +20,4 @@ mod rig;
 mod tally;
 mod traces;
 mod views;
+mod work;
