@@ -12,6 +12,7 @@
 pub mod assurance;
 pub mod attestation;
 pub mod certificate;
+pub mod change;
 pub mod codec;
 pub mod crypto;
 pub mod electorate;

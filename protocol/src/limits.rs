@@ -30,6 +30,8 @@ pub const LEASE_DEFAULT: Duration = Duration::from_secs(1);
 
 /// Terms stay below 2^53, so that every JSON reader can hold them.
 pub const TERM_MAX: u64 = (1 << 53) - 1;
+/// Attempts to agree on a change of voters stay below 2^53 too.
+pub const ATTEMPT_MAX: u64 = (1 << 53) - 1;
 /// How far above its base (the certificate or the cluster clock) a term may be, besides elapsed milliseconds.
 pub const TERM_WINDOW: u64 = 1024;
 

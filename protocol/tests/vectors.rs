@@ -7,6 +7,7 @@
 
 use nitro_elect_protocol::attestation::Root;
 use nitro_elect_protocol::certificate::*;
+use nitro_elect_protocol::change::{Approve, Change, Endorse, Word};
 use nitro_elect_protocol::codec;
 use nitro_elect_protocol::crypto::{NodeKey, Ring, Signer};
 use nitro_elect_protocol::electorate::{Electorate, VERSION, Voter};
@@ -161,6 +162,11 @@ fn resign() -> Resign {
     }
 }
 
+fn change() -> Change {
+    let electorate = electorate();
+    Change { cluster: electorate.cluster, from: electorate.digest(), to: ElectorateDigest([0xe2; 32]) }
+}
+
 fn certificate() -> Certificate {
     let electorate = electorate();
     let all: Vec<NodeId> = electorate.voters.iter().map(|voter| voter.key).collect();
@@ -206,6 +212,8 @@ fn signed_statements_are_golden() {
     golden_statement("heartbeat", heartbeat(), &key(2));
     golden_statement("promise", promise(), &key(2));
     golden_statement("resign", resign(), &key(1));
+    golden_statement("endorse", Endorse::word(change(), 3, key(2).id()), &key(2));
+    golden_statement("approve", Approve::word(change(), 3, key(2).id()), &key(2));
 }
 
 #[test]
