@@ -1,3 +1,5 @@
+//! Scenarios of a change of the voters: who may endorse, approve and move, and what the overlap of quorums allows.
+
 use super::*;
 use crate::attestation::Root;
 use crate::crypto::{NodeKey, Ring, Signer};
