@@ -68,6 +68,7 @@ pub mod signed_text;
 pub mod simulated;
 pub mod state_home;
 pub mod storage;
+pub mod supervisor;
 pub mod transport;
 pub mod trust_file;
 pub mod verify;

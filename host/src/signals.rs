@@ -1,6 +1,7 @@
 //! The signals by which a process is told to end: SIGINT, SIGTERM, SIGHUP.
 
 use crate::help::Help;
+use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,7 +17,7 @@ impl Help for NoProcess {
 }
 
 /// Which signal came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndSignal {
     /// Ctrl-C.
     Interrupt,
