@@ -212,7 +212,7 @@ impl std::fmt::Debug for EnclaveConnection {
 mod tests {
     use super::*;
     use crate::transport::listen::{Exposure, Listener};
-    use crate::transport::tls::{Service, TlsServer};
+    use crate::transport::tls::TlsServer;
     use nitro_elect_protocol::crypto::NodeKey;
     use nitro_elect_protocol::enclave_api::EnclaveRefusal;
     use std::sync::Arc;
@@ -353,8 +353,8 @@ mod tests {
         let identity = TlsIdentity::of(&NodeKey::from_seed([1; 32]));
         let client = EnclaveClient::new(listener.endpoint().clone(), Some(identity.clone()));
         let serve = async {
-            let server = TlsServer::new(Service::Enclave, &TlsIdentity::throw_away());
-            let (stream, asking) = server.accept(listener.accept().await.unwrap().0, LATE).await.unwrap();
+            let server = TlsServer::of_proxy(&TlsIdentity::throw_away());
+            let (stream, asking, _) = server.accept(listener.accept().await.unwrap().0, LATE).await.unwrap();
             assert_eq!(asking, identity.id());
             let busy = |_| seal_envelope(&Response::Refused(EnclaveRefusal::Busy));
             answer(&mut FrameReader::new(Box::new(stream)), busy).await;

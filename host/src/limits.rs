@@ -8,6 +8,8 @@ use nitro_elect_protocol::limits::{
     DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, NONCES_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
     UNAUTHENTICATED_MESSAGE_MAX, VIEW_MAX, VOTERS_MAX,
 };
+use nitro_elect_protocol::resign::Resign;
+use nitro_elect_protocol::statement::Statement;
 use std::time::Duration;
 
 /// Largest single write, in bytes: virtual sockets of some hypervisors lose larger ones without a word.
@@ -32,6 +34,8 @@ pub const UNIX_PATH_MAX: usize = 107;
 pub const STRANGERS_MAX: usize = 128;
 /// The same from one IP address: whole clusters live behind one on a developer's machine.
 pub const STRANGERS_PER_IP_MAX: usize = 48;
+/// Largest frame that a last will is sent as, in bytes: a resignation, its signature, and the envelope.
+pub const LAST_WILL_MAX: usize = Resign::BYTES_MAX + 256;
 /// A connection silent in both directions for this long is closed: heartbeats flow several times a second.
 pub const PEER_SILENCE: Duration = Duration::from_secs(5);
 /// Sent bytes unacknowledged for this long end a connection: its peer is behind a black hole.

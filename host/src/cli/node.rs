@@ -13,16 +13,17 @@ use crate::http::{self, Admin, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
 use crate::node::{Exit, Listed, Node, NodeConfig, OpenNode};
-use crate::signals::{NoProcess, Signals};
+use crate::signals::NoProcess;
 use crate::state_home::state_home;
+use crate::supervisor::estate::HALTED;
+use crate::supervisor::orders::Orders;
+use crate::supervisor::{self, Birth, Link};
 use crate::transport::connect::{ConnectError, resolve};
 use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::trust_file;
 
 /// Where a simulated enclave listens when nothing else is said.
 const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
-/// The exit code of a node that must not go on under its key: starting it again does not help.
-const HALTED: u8 = 4;
 
 const AFTER_HELP: &str = "\
 With --manifest the node is one of that cluster's voters, or an observer; with -p it is one of an open cluster, for
@@ -112,19 +113,26 @@ fn parse_place(text: &str) -> Result<HostPort, String> {
     if place.port() == 0 { Err("port 0 is nobody's: give one from 1 to 65535".into()) } else { Ok(place) }
 }
 
-/// Runs the node to its end.
+/// Runs the node to its end, below a supervisor that is this very process when a user starts it.
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    match supervisor::birth().map_err(NoProcess)? {
+        Birth::ByUser => Ok(supervisor::supervise(|| logging::start(args.log_format))?),
+        Birth::Node(link) => run_node(args, &link),
+    }
+}
+
+fn run_node(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
     logging::start(args.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;
-    let ended = runtime.block_on(serve(args));
+    let ended = runtime.block_on(serve(args, link));
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(args: &Args) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::take().map_err(NoProcess)?;
-    let config = config(args).await?;
+async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
+    let mut orders = Orders::take(Some(link)).map_err(NoProcess)?;
+    let config = NodeConfig { supervisor: Some(link.clone()), ..config(args).await? };
     let admin = http::bind(&admin(args, &config)).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     let (access, _drawn) = access(args, admin_address)?;
@@ -134,11 +142,11 @@ async fn serve(args: &Args) -> Result<ExitCode, Failure> {
     let serving = tokio::spawn(http::serve(admin, access, node.handle().clone(), Bounds::default()));
     let exit = tokio::select! {
         exit = node.ended() => exit,
-        _ = signals.next() => {
+        _ = orders.next() => {
             tracing::info!("stopping; once more ends at once");
             tokio::select! {
                 exit = node.shutdown() => exit,
-                signal = signals.next() => return Ok(ExitCode::from(signal.exit_code())),
+                signal = orders.next() => return Ok(ExitCode::from(signal.exit_code())),
             }
         }
     };

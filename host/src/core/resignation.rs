@@ -1,6 +1,7 @@
 //! Giving up: own resignations, those of others, and stepping down in favour of somebody (DESIGN §3.4).
 
 use nitro_elect_protocol::ids::{NodeId, Term};
+use nitro_elect_protocol::limits::TERM_MAX;
 use nitro_elect_protocol::peer::PeerMessage;
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::resign::Resign;
@@ -48,6 +49,20 @@ impl Core {
         self.stop_leading(LeaseLoss::SteppedDown);
         self.apply_resign(&resign, now);
         self.broadcast(PeerMessage::Resign(resign.into_signed()));
+    }
+
+    /// The resignation that ends every lease of this life, whichever comes: for a supervisor, to be sent once nothing
+    /// of this life can act any more.
+    pub fn last_will(&self) -> Signed<Resign> {
+        let (cluster, node, generation) = (self.electorate.cluster, self.me, self.generation);
+        let up_to_term = Term(TERM_MAX);
+        Verified::sign(Resign { cluster, node, generation, up_to_term, successor: None }, &*self.key).into_signed()
+    }
+
+    /// The other voters, and where they are reached: those to whom a last will goes.
+    pub fn other_voters(&self) -> Vec<(NodeId, String)> {
+        let others = self.electorate.voters.iter().filter(|voter| voter.key != self.me);
+        others.map(|voter| (voter.key, voter.address.clone())).collect()
     }
 
     /// Somebody resigned, or is said to have.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::core::config::{Membership, Observers};
+use crate::supervisor::Link;
 use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::transport::links::{Admission, Class, Others, Peer};
 use nitro_elect_protocol::limits::OPEN_MEMBERS_MAX;
@@ -29,6 +30,8 @@ pub struct NodeConfig {
     pub enclaves: Vec<Endpoint>,
     /// Peers that each round of gossip goes to.
     pub fanout: usize,
+    /// The line to the process that outlives the node and sends its last will; none for a node inside a program.
+    pub supervisor: Option<Link>,
 }
 
 /// Where a node listens and whom it dials from the start.

@@ -19,6 +19,7 @@ use super::config::peer;
 use super::enclaves::{Answered, Asker};
 use super::handle::{Question, Shared};
 use super::inbound::Inbound;
+use super::last_words::LastWords;
 use super::limits::SLEEP_MAX;
 use super::outlets::Outlets;
 use crate::clock;
@@ -53,6 +54,8 @@ pub struct Inputs {
 /// The rules, and all that they act on.
 pub struct Driver {
     pub core: Core,
+    /// What is left with the supervisor, if there is one.
+    pub last_words: Option<LastWords>,
     pub me: NodeId,
     pub timing: Timing,
     pub storage: Storage,
@@ -99,6 +102,14 @@ impl Sealed {
 struct NotPersisted;
 
 impl Driver {
+    /// Leaves the will of this life with the supervisor. Called once its generation is durable and before it acts.
+    pub fn bequeath(&self) {
+        if let Some(last_words) = &self.last_words {
+            last_words.to(self.core.other_voters());
+            last_words.bequeath(self.core.last_will());
+        }
+    }
+
     /// Runs the node to its end.
     pub async fn run(&mut self, mut inputs: Inputs) -> Exit {
         self.feed(Event::Tick);
@@ -227,6 +238,9 @@ impl Driver {
                 leaving.done |= certificate.leader != self.me;
             }
         }
+        if let (Notice::ListChanged { .. }, Some(last_words)) = (notice, &self.last_words) {
+            last_words.to(self.core.other_voters());
+        }
         if let Notice::Proven(nonce) = notice {
             self.proven(*nonce);
         }
@@ -239,6 +253,8 @@ impl Driver {
 
     fn halt(&mut self, reason: HaltReason) {
         tracing::error!("{reason}");
+        // The key may have another life, of this very generation: the will could end that one's lease.
+        self.last_words.iter().for_each(LastWords::revoke);
         self.halted = Some(reason);
     }
 

@@ -68,6 +68,14 @@ impl Translator {
                 let message = self.read(from, &bytes)?;
                 Some(Inbound { event: Event::Received { from, message }, room })
             }
+            LinkEvent::Will { from, bytes } => {
+                let message = self.read(from, &bytes)?;
+                if !matches!(message, PeerMessage::Resign(_)) {
+                    self.shared.counters.frames_malformed.up();
+                    return None;
+                }
+                without_room(Event::Received { from, message })
+            }
             LinkEvent::Up { peer, address, dialled } => {
                 without_room(Event::PeerUp { peer, reached_at: dialled.then(|| address.to_string()) })
             }

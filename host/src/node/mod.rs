@@ -24,6 +24,7 @@ pub mod work;
 mod driver;
 mod enclaves;
 mod inbound;
+mod last_words;
 mod start;
 
 pub use config::{NodeConfig, Reach};

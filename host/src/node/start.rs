@@ -18,6 +18,7 @@ use super::driver::{Driver, Exit, Inputs};
 use super::enclaves::Asker;
 use super::handle::{Handle, Shared};
 use super::inbound::translate;
+use super::last_words::LastWords;
 use super::limits::{ANSWERS_WAITING, EVENTS_WAITING, FLUSH_DEADLINE, QUESTIONS_WAITING};
 use super::names::Names;
 use super::outlets::Outlets;
@@ -98,8 +99,11 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let handle =
         Handle::new(to_questions, outlets.happenings(), outlets.held(), outlets.work_ends(), shared.clone());
     let asker = Asker::new(&config.enclaves, &identity, timing, Runtime::current(), to_answered);
+    let link = config.supervisor.clone().filter(|_| config.votes());
+    let last_words = link.map(|link| LastWords::new(link, config.key.seed()));
     let driver = Driver {
         core: core(config, loaded),
+        last_words,
         me,
         timing,
         storage,
@@ -112,6 +116,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         proving: Vec::new(),
         write_error: None,
     };
+    driver.bequeath();
     let inputs = Inputs { inbound, answered, questions, alive: still_alive };
     let (tell_end, ended) = oneshot::channel();
     let life = move || tell_end.send(live(driver, inputs, translating));

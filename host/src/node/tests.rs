@@ -99,6 +99,7 @@ impl Cluster {
             danger_forget_votes: false,
             enclaves: vec![self.enclave_place().parse().unwrap()],
             fanout: FANOUT_DEFAULT,
+            supervisor: None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::listen::{Listener, pause_after};
 use crate::transport::seats::{Seat, neighbourhood};
 use crate::transport::stream::{Origin, Stream};
-use crate::transport::tls::{Service, TlsIdentity, TlsServer};
+use crate::transport::tls::{TlsIdentity, TlsServer};
 use nitro_elect_protocol::enclave_api::EnclaveRefusal;
 use nitro_elect_protocol::ids::NodeId;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// Accepts connections until the proxy closes; returns when the last of them has ended.
 pub async fn accept(shared: Arc<Shared>, listener: Listener) {
     let is_tls = matches!(listener.endpoint(), Endpoint::Tls(_));
-    let tls = is_tls.then(|| TlsServer::new(Service::Enclave, &TlsIdentity::throw_away()));
+    let tls = is_tls.then(|| TlsServer::of_proxy(&TlsIdentity::throw_away()));
     let mut closing = shared.closing.subscribe();
     let mut connections = JoinSet::new();
     loop {
@@ -91,8 +91,8 @@ async fn admit(
     stream: Stream,
 ) -> Option<(NodeId, Stream)> {
     match server.accept(stream, shared.bounds.handshake_deadline).await {
-        Ok((stream, key)) if shared.served.admits(&key) => Some((key, Box::new(stream))),
-        Ok((mut stream, key)) => {
+        Ok((stream, key, _)) if shared.served.admits(&key) => Some((key, Box::new(stream))),
+        Ok((mut stream, key, _)) => {
             shared.counters.not_admitted.up();
             shared.log_refusal(&client, &format_args!("the key {} is in no manifest", key.short()));
             farewell(&mut stream, EnclaveRefusal::NotServed).await;

@@ -12,13 +12,14 @@
 //! pieces, and then nothing has ended.
 
 use socket2::Socket;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::UnixDatagram;
 
-use super::limits::LINK_MESSAGE_MAX;
-use super::message::{Command, LinkError, Order, Report, Voter, WillBytes};
+use super::message::{Command, Report, Voter, WillBytes};
 use crate::help::Help;
 
 /// The way to this process's supervisor. Cheap to clone; never waits.
@@ -111,17 +112,9 @@ impl Link {
         }
     }
 
-    /// The next order that lies here, if there is one.
-    pub(super) fn order(&self) -> io::Result<Result<Order, LinkError>> {
-        let mut datagram = vec![0; LINK_MESSAGE_MAX + 1];
-        match (&*self.socket).read(&mut datagram)? {
-            0 => Err(ErrorKind::UnexpectedEof.into()),
-            read => Ok(Order::decode(&datagram[..read])),
-        }
-    }
-
-    /// The descriptor, to wait on.
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
+    /// The same line, to be read: every reader takes orders from the others.
+    pub(super) fn orders(&self) -> io::Result<UnixDatagram> {
+        let copy = self.socket.as_fd().try_clone_to_owned()?;
+        UnixDatagram::from_std(copy.into())
     }
 }

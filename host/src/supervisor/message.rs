@@ -10,7 +10,8 @@ use nitro_elect_protocol::limits::{ADDRESS_MAX, VOTERS_MAX};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-use super::limits::{CGROUP_PATH_MAX, LINK_MESSAGE_MAX, WILL_FRAME_MAX};
+use super::limits::{CGROUP_PATH_MAX, LINK_MESSAGE_MAX};
+use crate::limits::LAST_WILL_MAX;
 use crate::signals::EndSignal;
 
 /// Bytes of a node key's seed.
@@ -158,7 +159,7 @@ pub fn hear(datagram: &[u8]) -> Result<Heard<'_>, LinkError> {
     match split(datagram)? {
         (KIND_WILL, body) => {
             let (seed, frame) = body.split_first_chunk().ok_or(LinkError::Length { len: datagram.len() })?;
-            bound("will", frame.len(), WILL_FRAME_MAX)?;
+            bound("will", frame.len(), LAST_WILL_MAX)?;
             Ok(Heard::Will(WillBytes { seed, frame }))
         }
         (KIND_CBOR, body) => {
@@ -222,7 +223,7 @@ mod tests {
         assert!(matches!(hear(&[]), Err(LinkError::Length { len: 0 })));
         assert!(matches!(hear(&[9, 9]), Err(LinkError::Kind(9))));
         assert!(matches!(hear(&[KIND_WILL; 20]), Err(LinkError::Length { len: 20 })));
-        let long = WillBytes { seed: &[7; 32], frame: &[0; WILL_FRAME_MAX + 1] }.encode();
+        let long = WillBytes { seed: &[7; 32], frame: &[0; LAST_WILL_MAX + 1] }.encode();
         assert!(matches!(hear(&long), Err(LinkError::Content(DecodeError::Bound { field: "will", .. }))));
         let voter = Voter { key: NodeId([1; 32]), address: "a".repeat(ADDRESS_MAX + 1) };
         assert!(hear(&Report::Voters(vec![voter]).encode()).is_err());

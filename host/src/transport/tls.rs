@@ -7,7 +7,7 @@
 //! expects ([`ExpectedKey`]). In TLS 1.3 a client's handshake ends before the server has judged the client's key:
 //! only the server's first bytes show that it was let in.
 //!
-//! The two services of a node key ([`Service`]) are told apart by ALPN (RFC 7301), so that a proxy can never relay
+//! The services of a node key ([`Service`]) are told apart by ALPN (RFC 7301), so that a proxy can never relay
 //! its client's handshake to a node's peer port, and so that unequal versions end with an alert that says so.
 
 mod keys;
@@ -41,6 +41,8 @@ pub enum Service {
     Peer,
     /// Node to enclave, through a proxy.
     Enclave,
+    /// A node's supervisor to its peers, once: the node's last will.
+    Will,
 }
 
 impl Service {
@@ -49,6 +51,7 @@ impl Service {
         match self {
             Service::Peer => b"nitro-elect/1/peer",
             Service::Enclave => b"nitro-elect/1/enclave",
+            Service::Will => b"nitro-elect/1/will",
         }
     }
 }
@@ -155,7 +158,7 @@ impl TlsClient {
         let no_name = ServerName::from(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let stream = within(deadline, connector.connect(no_name, stream)).await?;
         let (_, connection) = stream.get_ref();
-        let id = authenticated(connection, self.service)?;
+        let (id, _) = authenticated(connection, &[self.service])?;
         Ok((stream, id))
     }
 
@@ -174,49 +177,59 @@ impl TlsClient {
     }
 }
 
-/// Accepts clients of one service.
+/// Accepts clients of the services that it offers.
 #[derive(Clone)]
 pub struct TlsServer {
-    service: Service,
+    services: &'static [Service],
     acceptor: TlsAcceptor,
 }
 
 impl TlsServer {
+    /// A node's server, for its peers and for what their supervisors bring.
+    pub fn of_node(identity: &TlsIdentity) -> Self {
+        Self::offering(&[Service::Peer, Service::Will], identity)
+    }
+
+    /// A proxy's server, for nodes that ask an enclave.
+    pub fn of_proxy(identity: &TlsIdentity) -> Self {
+        Self::offering(&[Service::Enclave], identity)
+    }
+
     /// A server that shows `identity` and wants a node key from every client.
-    pub fn new(service: Service, identity: &TlsIdentity) -> Self {
+    fn offering(services: &'static [Service], identity: &TlsIdentity) -> Self {
         let key = AlwaysResolvesServerRawPublicKeys::new(identity.key.clone());
         let mut config = ServerConfig::builder_with_provider(PROVIDER.clone())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider has TLS 1.3 suites")
             .with_client_cert_verifier(Arc::new(ClientKeyVerifier))
             .with_cert_resolver(Arc::new(key));
-        config.alpn_protocols = vec![service.alpn().to_vec()];
+        config.alpn_protocols = services.iter().map(|service| service.alpn().to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        TlsServer { service, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        TlsServer { services, acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
 
-    /// Shakes hands over `stream`; returns the connection and the key its client proved to hold.
+    /// Shakes hands over `stream`; returns the connection, the key its client proved to hold, and what it is for.
     ///
     /// Whether that key may do anything is the caller's decision.
     pub async fn accept<S>(
         &self,
         stream: S,
         deadline: Duration,
-    ) -> Result<(server::TlsStream<S>, NodeId), TlsError>
+    ) -> Result<(server::TlsStream<S>, NodeId, Service), TlsError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = within(deadline, self.acceptor.accept(stream)).await?;
         let (_, connection) = stream.get_ref();
-        let id = authenticated(connection, self.service)?;
-        Ok((stream, id))
+        let (id, service) = authenticated(connection, self.services)?;
+        Ok((stream, id, service))
     }
 }
 
 impl std::fmt::Debug for TlsServer {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "TlsServer({:?})", self.service)
+        write!(out, "TlsServer({:?})", self.services)
     }
 }
 
@@ -254,13 +267,15 @@ fn named(error: io::Error) -> TlsError {
     }
 }
 
-/// Who the other side of a finished handshake is, if it speaks this service.
-fn authenticated(connection: &rustls::CommonState, service: Service) -> Result<NodeId, TlsError> {
-    if connection.alpn_protocol() != Some(service.alpn()) {
-        return Err(TlsError::OtherService);
-    }
+/// Who the other side of a finished handshake is, and which of these services it speaks.
+fn authenticated(
+    connection: &rustls::CommonState,
+    services: &[Service],
+) -> Result<(NodeId, Service), TlsError> {
+    let spoken = services.iter().find(|service| connection.alpn_protocol() == Some(service.alpn()));
+    let service = *spoken.ok_or(TlsError::OtherService)?;
     match connection.peer_certificates() {
-        Some([key]) => keys::node_of(key).ok_or(TlsError::NotANodeKey),
+        Some([key]) => Ok((keys::node_of(key).ok_or(TlsError::NotANodeKey)?, service)),
         _ => Err(TlsError::NotANodeKey),
     }
 }

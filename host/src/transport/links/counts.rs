@@ -27,6 +27,7 @@ counters!(
         links_bad_frame: "Links closed since the peer broke the framing.",
         links_replaced: "Accepted links closed since their peer connected anew.",
         links_other_end: "Links that ended for another reason.",
+        wills_heard: "Last wills taken from peers' supervisors.",
         strangers: "Connections accepted before anybody authenticated on them.",
         strangers_pushed_out: "Connections dropped before they authenticated, to make room for newer ones.",
         refused_not_admitted: "Connections refused since their key is not in the policy.",

@@ -39,6 +39,13 @@ pub enum LinkEvent {
         /// The place its bytes take among those that wait: drop it when they are dealt with.
         room: Room,
     },
+    /// A node's supervisor brought its last will, over a connection that is no link.
+    Will {
+        /// Whose, authenticated by the same key.
+        from: NodeId,
+        /// The frame, of at most [`LAST_WILL_MAX`](crate::limits::LAST_WILL_MAX) bytes.
+        bytes: Vec<u8>,
+    },
     /// Somebody who connected was turned away. Not every one is told: there may be many.
     Refused {
         /// From where.

@@ -22,7 +22,7 @@ mod accept;
 mod backoff;
 mod connection;
 mod dial;
-mod greeting;
+pub(crate) mod greeting;
 mod queue;
 mod shared;
 mod table;

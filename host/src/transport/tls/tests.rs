@@ -17,13 +17,14 @@ async fn shake(
     server: TlsServer,
 ) -> (Shaken<client::TlsStream<DuplexStream>>, Shaken<server::TlsStream<DuplexStream>>) {
     let (ours, theirs) = duplex(64 << 10);
-    tokio::join!(client.connect(ours, expected, LATE), server.accept(theirs, LATE))
+    let accept = async { server.accept(theirs, LATE).await.map(|(stream, key, _)| (stream, key)) };
+    tokio::join!(client.connect(ours, expected, LATE), accept)
 }
 
 #[tokio::test]
 async fn both_sides_learn_who_the_other_is_and_talk() {
     let client = TlsClient::new(Service::Peer, identity(1));
-    let server = TlsServer::new(Service::Peer, &identity(2));
+    let server = TlsServer::of_node(&identity(2));
     let (ours, theirs) = shake(client, ExpectedKey::Exactly(identity(2).id()), server).await;
     let (mut ours, server_id) = ours.unwrap();
     let (mut theirs, client_id) = theirs.unwrap();
@@ -39,7 +40,7 @@ async fn both_sides_learn_who_the_other_is_and_talk() {
 #[tokio::test]
 async fn a_server_with_another_key_is_refused_and_both_keys_are_named() {
     let client = TlsClient::new(Service::Peer, identity(1));
-    let server = TlsServer::new(Service::Peer, &identity(2));
+    let server = TlsServer::of_node(&identity(2));
     let (ours, theirs) = shake(client, ExpectedKey::Exactly(identity(3).id()), server).await;
     match ours {
         Err(TlsError::WrongKey { expected, shown }) => {
@@ -54,8 +55,23 @@ async fn a_server_with_another_key_is_refused_and_both_keys_are_named() {
 async fn a_client_that_expects_any_key_learns_it() {
     let client = TlsClient::new(Service::Enclave, identity(1));
     let proxy = TlsIdentity::throw_away();
-    let (ours, _) = shake(client, ExpectedKey::Any, TlsServer::new(Service::Enclave, &proxy)).await;
+    let (ours, _) = shake(client, ExpectedKey::Any, TlsServer::of_proxy(&proxy)).await;
     assert_eq!(ours.unwrap().1, proxy.id());
+}
+
+#[tokio::test]
+async fn a_node_learns_what_a_connection_is_for_and_a_proxy_takes_no_wills() {
+    for service in [Service::Peer, Service::Will] {
+        let (ours, theirs) = duplex(64 << 10);
+        let (client, server) = (TlsClient::new(service, identity(1)), TlsServer::of_node(&identity(2)));
+        let (_ours, theirs) =
+            tokio::join!(client.connect(ours, ExpectedKey::Any, LATE), server.accept(theirs, LATE));
+        assert_eq!(theirs.unwrap().2, service);
+    }
+    let client = TlsClient::new(Service::Will, identity(1));
+    let (ours, theirs) = shake(client, ExpectedKey::Any, TlsServer::of_proxy(&identity(2))).await;
+    assert!(matches!(ours, Err(TlsError::OtherService)), "{ours:?}");
+    assert!(matches!(theirs, Err(TlsError::OtherService)), "{theirs:?}");
 }
 
 #[test]
@@ -66,7 +82,7 @@ fn throw_away_identities_differ() {
 #[tokio::test]
 async fn a_proxys_client_finds_no_service_at_a_nodes_port() {
     let client = TlsClient::new(Service::Enclave, identity(1));
-    let (ours, theirs) = shake(client, ExpectedKey::Any, TlsServer::new(Service::Peer, &identity(2))).await;
+    let (ours, theirs) = shake(client, ExpectedKey::Any, TlsServer::of_node(&identity(2))).await;
     assert!(matches!(ours, Err(TlsError::OtherService)), "{ours:?}");
     assert!(matches!(theirs, Err(TlsError::OtherService)), "{theirs:?}");
 }
@@ -96,7 +112,7 @@ async fn a_client_without_a_key_is_refused() {
     let (ours, theirs) = duplex(64 << 10);
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("nobody").unwrap();
-    let server = TlsServer::new(Service::Peer, &identity(2));
+    let server = TlsServer::of_node(&identity(2));
     let (_, refused) = tokio::join!(connector.connect(name, ours), server.accept(theirs, LATE));
     assert!(matches!(refused, Err(TlsError::Handshake(_))), "{refused:?}");
 }
@@ -108,7 +124,7 @@ async fn a_client_that_names_no_service_is_refused() {
     let (ours, theirs) = duplex(64 << 10);
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("nobody").unwrap();
-    let server = TlsServer::new(Service::Peer, &identity(2));
+    let server = TlsServer::of_node(&identity(2));
     let (_, refused) = tokio::join!(connector.connect(name, ours), server.accept(theirs, LATE));
     assert!(matches!(refused, Err(TlsError::OtherService)), "{refused:?}");
 }
@@ -121,7 +137,7 @@ async fn a_client_that_shows_a_key_it_does_not_hold_is_refused() {
     let (ours, theirs) = duplex(64 << 10);
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("nobody").unwrap();
-    let server = TlsServer::new(Service::Peer, &identity(2));
+    let server = TlsServer::of_node(&identity(2));
     let (_, refused) = tokio::join!(connector.connect(name, ours), server.accept(theirs, LATE));
     let bad = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
     assert!(matches!(&refused, Err(TlsError::Handshake(found)) if *found == bad), "{refused:?}");
@@ -131,14 +147,14 @@ async fn a_client_that_shows_a_key_it_does_not_hold_is_refused() {
 async fn bytes_that_are_no_handshake_are_refused() {
     let (mut ours, theirs) = duplex(64 << 10);
     ours.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    let refused = TlsServer::new(Service::Peer, &identity(2)).accept(theirs, LATE).await;
+    let refused = TlsServer::of_node(&identity(2)).accept(theirs, LATE).await;
     assert!(matches!(refused, Err(TlsError::Handshake(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_dropped_in_time() {
     let (_ours, theirs) = duplex(64 << 10);
-    let refused = TlsServer::new(Service::Peer, &identity(2)).accept(theirs, Duration::from_millis(20)).await;
+    let refused = TlsServer::of_node(&identity(2)).accept(theirs, Duration::from_millis(20)).await;
     assert!(matches!(refused, Err(TlsError::Deadline { .. })), "{refused:?}");
 }
 
@@ -146,7 +162,7 @@ async fn a_client_that_says_nothing_is_dropped_in_time() {
 async fn a_client_that_leaves_within_the_handshake_is_told_apart() {
     let (ours, theirs) = duplex(64 << 10);
     drop(ours);
-    let refused = TlsServer::new(Service::Peer, &identity(2)).accept(theirs, LATE).await;
+    let refused = TlsServer::of_node(&identity(2)).accept(theirs, LATE).await;
     assert!(matches!(refused, Err(TlsError::Io(_))), "{refused:?}");
 }
 

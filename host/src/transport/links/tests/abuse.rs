@@ -174,8 +174,8 @@ async fn a_service_that_greets_in_another_way_is_no_node() {
     let mut node = Node::start(config(1)).await;
     node.links.know(voter(2, listener.local_addr().unwrap())).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let server = TlsServer::new(Service::Peer, &identity(2));
-    let (mut stream, _) = server.accept(stream, LATE).await.unwrap();
+    let server = TlsServer::of_node(&identity(2));
+    let (mut stream, ..) = server.accept(stream, LATE).await.unwrap();
     write_frame(&mut stream, b"hello", GREETING_MAX, LATE).await.unwrap();
     assert_eq!(node.down(2).await, DownReason::NotANode);
 }

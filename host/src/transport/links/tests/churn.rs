@@ -34,7 +34,7 @@ impl Member {
                         assert_eq!(seen.up.get(&from), Some(&true), "a frame of a peer that is not up");
                         seen.words.insert(from, bytes);
                     }
-                    LinkEvent::Refused { .. } | LinkEvent::Unreachable { .. } => (),
+                    LinkEvent::Refused { .. } | LinkEvent::Unreachable { .. } | LinkEvent::Will { .. } => (),
                 });
             }
         });
