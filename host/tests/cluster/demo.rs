@@ -1,6 +1,6 @@
 //! The demo, from outside.
 
-use crate::operator::{Operator, nitro_elect, signal, until};
+use crate::operator::{Operator, is_running, nitro_elect, signal, until};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,15 +16,6 @@ fn processes(events: &[Value]) -> Vec<u32> {
     let nodes = events.iter().filter_map(|event| event["nodes"].as_array()).flatten();
     let numbers = nodes.chain(events).filter_map(|place| place["process"].as_u64());
     numbers.map(|number| u32::try_from(number).unwrap()).collect()
-}
-
-/// Whether a process runs: one that has ended and was not waited for does not.
-fn runs(process: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    status
-        .rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
 fn is_empty(directory: &Path) -> bool {
@@ -61,7 +52,7 @@ fn a_demo_run_ends_well_and_leaves_nothing_behind() {
     assert_ne!(elected[0]["leader"], elected[1]["leader"]);
     let processes = processes(&events);
     assert_eq!(processes.len(), 6, "four nodes, the one that was killed, and the one that returned");
-    assert_eq!(processes.into_iter().filter(|process| runs(*process)).count(), 0);
+    assert_eq!(processes.into_iter().filter(|process| is_running(*process)).count(), 0);
     assert!(is_empty(home.path()), "all files were in its temporary directory");
 }
 
@@ -87,7 +78,7 @@ async fn a_demo_that_is_killed_takes_its_processes_along() {
     let (mut demo, nodes) = running(&mut operator, &[]).await;
     demo.kill().unwrap();
     demo.wait().unwrap();
-    until("the end of the nodes", async || (!nodes.iter().any(|node| runs(*node))).then_some(())).await;
+    until("the end of the nodes", async || (!nodes.iter().any(|node| is_running(*node))).then_some(())).await;
 }
 
 #[tokio::test]
@@ -97,7 +88,7 @@ async fn a_demo_that_is_told_to_end_clears_everything_away() {
     signal(demo.id(), libc::SIGTERM);
     let status = until("the end of the demo", async || demo.try_wait().unwrap()).await;
     assert_eq!(status.code(), Some(143));
-    assert!(!nodes.iter().any(|node| runs(*node)));
+    assert!(!nodes.iter().any(|node| is_running(*node)));
     assert!(is_empty(&operator.directory.path().join("home")));
 }
 

@@ -14,3 +14,4 @@ mod orders;
 mod proxy;
 mod proxy_flooded;
 mod starts;
+mod supervisor;

@@ -61,6 +61,19 @@ pub fn signal(process: u32, signal: libc::c_int) {
     assert_eq!(sent, 0, "process {process} is there");
 }
 
+/// The children of a process.
+pub fn children(process: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    list.split_whitespace().map(|number| number.parse().unwrap()).collect()
+}
+
+/// Whether a process runs: one that has ended and was not waited for does not.
+pub fn is_running(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = status.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+    state.is_some_and(|state| state != 'Z')
+}
+
 /// A process, and where it writes.
 struct Process {
     name: String,
@@ -108,11 +121,38 @@ impl Operator {
         found.expect("it was started").child.id()
     }
 
-    /// SIGKILL.
+    /// The id of a node below its supervisor.
+    pub fn node(&self, name: &str) -> u32 {
+        *children(self.pid(name)).first().expect("a supervisor has its node")
+    }
+
+    /// SIGKILL of the process that was started, as the loss of a machine: a node and its supervisor are gone with it, and
+    /// no will is sent.
     pub fn kill(&mut self, name: &str) {
         let mut process = self.take(name);
+        let below = children(process.child.id());
         process.child.kill().unwrap();
         process.child.wait().unwrap();
+        for child in below {
+            let last = Instant::now() + LATE;
+            while is_running(child) {
+                assert!(Instant::now() < last, "process {child} outlives {name}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// SIGKILL of a node alone: its supervisor does what is to be done, and ends with this status.
+    pub async fn kill_node(&mut self, name: &str) -> ExitStatus {
+        let node = self.node(name);
+        signal(node, libc::SIGKILL);
+        self.end_of(name).await
+    }
+
+    /// Waits for a process to end, and takes it off the list.
+    pub async fn end_of(&mut self, name: &str) -> ExitStatus {
+        let mut process = self.take(name);
+        until(&format!("the end of {name}"), async || process.child.try_wait().unwrap()).await
     }
 
     /// SIGTERM, and how the process ended by it.
