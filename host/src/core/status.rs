@@ -200,7 +200,7 @@ impl Core {
             write_error: None,
             alone: self.open.as_ref().is_some_and(|open| open.alone),
             promise: self.promise_status(now.boot),
-            hold_at_start: self.hold_left(now.boot, leader.is_some()),
+            hold_at_start: self.hold_left(now.boot),
             back_off: self.own_back_off(now.boot),
             calls_in: self.is_voter().then(|| self.campaign.not_before.since(now.boot)),
             last_failure: self
@@ -337,7 +337,7 @@ impl Core {
         if self.voter.has_lost_votes() {
             return Err("its earlier votes are lost; waiting for what other voters tell".into());
         }
-        match self.hold_left(now, self.leader_status(now).is_some()) {
+        match self.hold_left(now) {
             Some(left) => {
                 Err(format!("holding the promise from before the start for {} ms more", left.as_millis()))
             }
@@ -345,9 +345,12 @@ impl Core {
         }
     }
 
-    /// What is left of a promise from before the start that was not renewed to the present leader.
-    fn hold_left(&self, now: Boot, led: bool) -> Option<Duration> {
-        self.hold_at_start.filter(|until| *until > now && !led).map(|until| until.since(now))
+    /// What is left of a promise from before the start that was not renewed to the present leader. That a leader is
+    /// known says nothing of it: it may still be to somebody else, as after a fail-over from this very node.
+    fn hold_left(&self, now: Boot) -> Option<Duration> {
+        let present = self.current().map(|held| (held.verified.leader, held.verified.leader_generation));
+        let freed = self.voter.live(now).is_none_or(|hold| present == Some((hold.holder, hold.generation)));
+        self.hold_at_start.filter(|until| *until > now && !freed).map(|until| until.since(now))
     }
 
     fn promise_status(&self, now: Boot) -> Option<PromiseStatus> {

@@ -39,6 +39,23 @@ fn the_recorded_promise_binds_the_voter_towards_itself_and_keeps_it_from_calling
 
 /// PROTOCOL D1
 #[test]
+fn a_voter_whose_recorded_promise_is_to_somebody_else_than_the_present_leader_is_not_ready_yet() {
+    let mut rig = Rig::new();
+    assert!(rig.called(V, 0, term(5)).is_ok());
+    rig.restart(V);
+    rig.adopt(V, term(6), 2);
+    assert!(rig.status(V).ready.is_err(), "it knows a leader, and would keep its voters from another");
+    assert_eq!(promised_ms(&rig.called(V, 3, term(7))), Some(LEASE));
+    rig.pass(LEASE);
+    assert_eq!(rig.status(V).ready, Ok(()));
+    rig.adopt(V, term(8), 2);
+    assert!(rig.renewed(V, 2, term(8)).is_ok());
+    rig.restart(V);
+    assert_eq!(rig.status(V).ready, Ok(()), "its promise is to the leader that it still knows");
+}
+
+/// PROTOCOL D1
+#[test]
 fn the_longer_of_the_recorded_and_the_present_lease_counts() {
     for (recorded, held) in [(3 * LEASE, 3 * LEASE), (LEASE / 2, LEASE)] {
         let mut rig = Rig::new();
