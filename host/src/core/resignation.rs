@@ -56,7 +56,8 @@ impl Core {
     pub fn last_will(&self) -> Signed<Resign> {
         let (cluster, node, generation) = (self.electorate.cluster, self.me, self.generation);
         let up_to_term = Term(TERM_MAX);
-        Verified::sign(Resign { cluster, node, generation, up_to_term, successor: None }, &*self.key).into_signed()
+        Verified::sign(Resign { cluster, node, generation, up_to_term, successor: None }, &*self.key)
+            .into_signed()
     }
 
     /// The other voters, and where they are reached: those to whom a last will goes.

@@ -22,7 +22,7 @@ use crate::verify::{Accept, Authority, Line, Moment, Question, Status, Verdict, 
 /// How long each thing that must happen may take: tens of times what it takes on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is looked for.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(2);
 /// The time for all acts together with `--once`.
 const ONCE: Duration = Duration::from_secs(60);
 
@@ -255,10 +255,8 @@ impl Demo {
     }
 
     fn kill(&mut self, name: &str) -> Result<(), DemoError> {
-        let at = self.places.iter().position(|place| place.node == name);
-        let place = at.map(|at| self.places.remove(at));
-        self.fleet.kill(name).map_err(DemoError::system(format!("kill {name}")))?;
-        let process = place.map_or(0, |place| place.process);
+        self.places.retain(|place| place.node != name);
+        let process = self.fleet.kill_node(name).map_err(DemoError::system(format!("kill {name}")))?;
         self.show.show(&Scene::Killed { node: name.to_owned(), process })
     }
 

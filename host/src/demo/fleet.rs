@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::supervisor::children_of;
+
 /// Lines of a log that are shown when its process fails.
 const TAIL: usize = 12;
 /// How long processes may take to end in order.
@@ -81,15 +83,14 @@ impl Fleet {
         command
     }
 
-    /// Kills a process at once, and waits until it is gone.
-    pub fn kill(&mut self, name: &str) -> io::Result<()> {
-        let at = self.processes.iter().position(|process| process.name == name);
-        if let Some(at) = at {
-            let mut process = self.processes.remove(at);
-            process.child.kill()?;
-            process.child.wait()?;
-        }
-        Ok(())
+    /// Kills a node at once, but not its supervisor, and waits until both are gone. Returns the node's number.
+    pub fn kill_node(&mut self, name: &str) -> io::Result<u32> {
+        let at =
+            self.processes.iter().position(|process| process.name == name).ok_or(io::ErrorKind::NotFound)?;
+        let node = *children_of(self.processes[at].child.id())?.first().ok_or(io::ErrorKind::NotFound)?;
+        send(node, libc::SIGKILL);
+        self.processes.remove(at).child.wait()?;
+        Ok(node)
     }
 
     /// A process that ended of its own accord, if there is one. It is not told of again.
@@ -105,7 +106,7 @@ impl Fleet {
     /// ended with a failure.
     pub fn end(&mut self) -> Vec<String> {
         for process in &self.processes {
-            terminate(process.child.id());
+            send(process.child.id(), libc::SIGTERM);
         }
         let last = Instant::now() + ORDERLY;
         let mut failed = Vec::new();
@@ -142,10 +143,11 @@ fn die_with(parent: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn terminate(process: u32) {
+/// Signals a process that is our child, or below it, and was seen a moment ago.
+fn send(process: u32, signal: libc::c_int) {
     if let Ok(process) = libc::pid_t::try_from(process) {
-        // SAFETY: kill takes two numbers. The process is our child and not reaped, so its number is still its own.
-        unsafe { libc::kill(process, libc::SIGTERM) };
+        // SAFETY: kill takes two numbers and touches no memory.
+        unsafe { libc::kill(process, signal) };
     }
 }
 

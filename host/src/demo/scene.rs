@@ -74,11 +74,11 @@ pub enum Scene {
         #[serde(skip)]
         in_full: bool,
     },
-    /// A node was killed.
+    /// A node was killed; its supervisor lives, and sends the node's last will.
     Killed {
         /// The node.
         node: String,
-        /// Its process.
+        /// The node's own process.
         process: u32,
     },
     /// A node was started again.
@@ -153,7 +153,7 @@ pub struct Place {
     pub address: String,
     /// Its address for people.
     pub admin: String,
-    /// Its process.
+    /// The process that was started: the supervisor, whose one child is the node.
     pub process: u32,
 }
 

@@ -68,7 +68,8 @@ fn told(scene: &Scene) -> (&'static str, &'static str, Vec<String>) {
         }
         Scene::Proof { .. } => ("proof", BOLD, proof(scene)),
         Scene::Killed { node, process } => {
-            ("kill -9", RED_BOLD, vec![format!("{node}, the leader (process {process})")])
+            let line = format!("{node}, the leader (process {process}); its supervisor sends its last will");
+            ("kill -9", RED_BOLD, vec![line])
         }
         Scene::StartedAgain { node, process } => {
             ("return", BOLD, vec![format!("{node} starts again from its own disk (process {process})")])
@@ -161,9 +162,12 @@ fn check(check: &Check) -> String {
 fn invitation(nodes: &[Place]) -> Vec<String> {
     let mut lines = vec!["until Ctrl-C; in another terminal, try:".to_owned()];
     if let Some(node) = nodes.first() {
+        let Place { node: name, process, .. } = node;
         lines.push(format!(
-            "  kill -9 {:<9}        {}; it is started again a moment later",
-            node.process, node.node
+            "  pkill -9 -P {process:<9}    {name} alone: its last will is sent, the next leads at once"
+        ));
+        lines.push(format!(
+            "  kill -9 {process:<9}        its supervisor too: the lease decides; both come back"
         ));
         lines.push(format!("  curl -s http://{}/v1/leader", node.admin));
         lines.push(format!("  curl -sN http://{}/v1/watch", node.admin));
@@ -179,7 +183,10 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 fn seconds(ms: u64) -> String {
-    format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
+    match ms {
+        0..100 => format!("{ms} ms"),
+        _ => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
+    }
 }
 
 #[cfg(test)]
@@ -203,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_have_two_places() {
-        assert_eq!((seconds(7), seconds(1_239)), ("0.00 s".into(), "1.23 s".into()));
+    fn seconds_have_two_places_and_what_is_less_than_a_tenth_is_told_in_milliseconds() {
+        assert_eq!([7, 99, 100, 1_239].map(seconds), ["7 ms", "99 ms", "0.10 s", "1.23 s"]);
     }
 }

@@ -145,7 +145,17 @@ impl NodeConfig {
         enclaves: Vec<Endpoint>,
     ) -> Self {
         let (state, fanout) = (state.to_path_buf(), FANOUT_DEFAULT);
-        NodeConfig { name, reach, membership, key, state, danger_forget_votes: false, enclaves, fanout, supervisor: None }
+        NodeConfig {
+            name,
+            reach,
+            membership,
+            key,
+            state,
+            danger_forget_votes: false,
+            enclaves,
+            fanout,
+            supervisor: None,
+        }
     }
 
     /// Whether this node votes.

@@ -100,7 +100,12 @@ mod tests {
     fn a_mark_of_another_parent_or_one_that_cannot_be_read_is_nobodys() {
         let parent = getppid();
         assert_eq!(descriptor(&format!("7,{parent}")), Some(7));
-        let others = [format!("7,{}", Pid::this()), format!("2,{parent}"), format!("-1,{parent}"), format!("x,{parent}")];
+        let others = [
+            format!("7,{}", Pid::this()),
+            format!("2,{parent}"),
+            format!("-1,{parent}"),
+            format!("x,{parent}"),
+        ];
         for mark in others.iter().map(String::as_str).chain(["", "7", ",", "7,"]) {
             assert_eq!(descriptor(mark), None, "{mark}");
         }

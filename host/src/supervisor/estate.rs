@@ -71,7 +71,9 @@ pub enum Doubt {
     #[error("{0}")]
     Unreadable(#[from] LinkError),
     /// The place for the will is not safe.
-    #[error("memory for it could not be locked ({0}): raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) to 64 KiB")]
+    #[error(
+        "memory for it could not be locked ({0}): raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) to 64 KiB"
+    )]
     NotLocked(String),
 }
 

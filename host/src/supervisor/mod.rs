@@ -37,6 +37,7 @@ pub mod watch;
 
 pub use birth::{Birth, birth};
 pub use link::{Link, RunnerId, Unsupervised};
+pub use sweep::children_of;
 
 use nix::sys::prctl;
 use std::io;
@@ -73,7 +74,8 @@ pub fn supervise(log: impl FnOnce()) -> Result<ExitCode, CannotSupervise> {
     let seen = Instant::now();
     let swept = sweep::sweep(watch.estate(), SWEEP_DEADLINE);
     let judged = watch.estate().judge(end, swept);
-    let sent = judged.map(|()| watch.will().map(|will| deliver(will, watch.estate().voters(), WILL_DEADLINE)));
+    let sent =
+        judged.map(|()| watch.will().map(|will| deliver(will, watch.estate().voters(), WILL_DEADLINE)));
     if let Some(line) = line_of(sent, seen) {
         log();
         line.tell(end);

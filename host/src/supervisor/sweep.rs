@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgid};
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -88,13 +88,24 @@ fn reap_all() -> bool {
     }
 }
 
-/// The children of this process, which has one thread and is the only one to reap them: until then, the numbers are
-/// theirs.
+/// The children of a process of one thread, as the system lists them: of a supervisor, its node first.
+///
+/// Of this process, which is the only one to reap them, the numbers stay theirs until it does.
+pub fn children_of(process: u32) -> io::Result<Vec<u32>> {
+    let text = std::fs::read_to_string(children_list(process))?;
+    Ok(text.split_whitespace().filter_map(|number| number.parse().ok()).collect())
+}
+
+fn children_list(process: u32) -> String {
+    format!("/proc/{process}/task/{process}/children")
+}
+
 fn own_children() -> Result<Vec<Pid>, String> {
-    let list = format!("/proc/self/task/{}/children", Pid::this());
-    let text = std::fs::read_to_string(&list);
-    let text = text.map_err(|error| format!("what it left behind cannot be listed: {list}: {error}"))?;
-    Ok(text.split_whitespace().filter_map(|number| number.parse().ok()).map(Pid::from_raw).collect())
+    let own = std::process::id();
+    let listed = children_of(own);
+    let listed = listed
+        .map_err(|error| format!("what it left behind cannot be listed: {}: {error}", children_list(own)))?;
+    Ok(listed.into_iter().filter_map(|child| i32::try_from(child).ok()).map(Pid::from_raw).collect())
 }
 
 /// Kills a child, and with it its whole group if that is a command's: as the child is in it, the number is no other

@@ -99,7 +99,8 @@ impl Watch {
     /// Deals with every signal that is here; how the node ended, if it has.
     fn take_signals(&mut self, signals: &SignalFd) -> io::Result<Option<End>> {
         while let Some(signal) = signals.read_signal()? {
-            let signal = i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            let signal =
+                i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
             match signal {
                 Some(Signal::SIGCHLD) => {
                     if let Some(end) = self.reap_until_node() {

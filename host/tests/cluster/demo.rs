@@ -50,6 +50,11 @@ fn a_demo_run_ends_well_and_leaves_nothing_behind() {
     let elected: Vec<&Value> = events.iter().filter(|event| event["event"] == "elected").collect();
     assert!(elected[1]["term"].as_u64() > elected[0]["term"].as_u64());
     assert_ne!(elected[0]["leader"], elected[1]["leader"]);
+    let took = elected[1]["took_ms"].as_u64().unwrap();
+    assert!(
+        took < 600,
+        "its voters are bound for two thirds of a lease, and a last will frees them: {took} ms"
+    );
     let processes = processes(&events);
     assert_eq!(processes.len(), 6, "four nodes, the one that was killed, and the one that returned");
     assert_eq!(processes.into_iter().filter(|process| is_running(*process)).count(), 0);

@@ -3,6 +3,7 @@
 use nitro_elect::demo::ports::Ports;
 use nitro_elect::http::answers::{Leader, Overview};
 use nitro_elect::http::client::Client;
+use nitro_elect::supervisor::children_of;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -61,10 +62,9 @@ pub fn signal(process: u32, signal: libc::c_int) {
     assert_eq!(sent, 0, "process {process} is there");
 }
 
-/// The children of a process.
+/// The children of a process that runs.
 pub fn children(process: u32) -> Vec<u32> {
-    let list = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    list.split_whitespace().map(|number| number.parse().unwrap()).collect()
+    children_of(process).unwrap_or_default()
 }
 
 /// Whether a process runs: one that has ended and was not waited for does not.

@@ -133,8 +133,13 @@ async fn a_node_has_a_name_a_parent_and_no_way_to_outlive_it() {
     assert_eq!(read(node, "comm").trim(), "nitro-elect");
     assert_eq!(read(node, "cmdline"), read(supervisor, "cmdline"));
     assert!(!read(node, "environ").is_empty());
-    assert_eq!(read(supervisor, "status").lines().find(|line| line.starts_with("Threads:")), Some("Threads:\t1"));
-    let group = |process: u32| read(process, "stat").rsplit(')').next().unwrap().split(' ').nth(3).unwrap().to_owned();
+    assert_eq!(
+        read(supervisor, "status").lines().find(|line| line.starts_with("Threads:")),
+        Some("Threads:\t1")
+    );
+    let group = |process: u32| {
+        read(process, "stat").rsplit(')').next().unwrap().split(' ').nth(3).unwrap().to_owned()
+    };
     assert_eq!(group(supervisor), group(node), "it stays in the process group");
 }
 

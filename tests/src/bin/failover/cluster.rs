@@ -5,6 +5,7 @@ use nitro_elect::demo::ports::Ports;
 use nitro_elect::http::answers::{Leader, Overview};
 use nitro_elect::http::client::Client;
 use nitro_elect::http::follower::{Event, Follower};
+use nitro_elect::supervisor::children_of;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -148,7 +149,11 @@ impl Cluster {
             for node in 0..usize::from(NODES) {
                 let mut client = Client::new(self.admin(node), ANSWER);
                 let seen: Overview = client.get_json("/v1/status").await.ok()?;
-                let all = seen.members.members.iter().all(|member| member.active && member.connected | member.this_node);
+                let all = seen
+                    .members
+                    .members
+                    .iter()
+                    .all(|member| member.active && member.connected | member.this_node);
                 leader = leader.or(seen.leader.this_node.then_some(node));
                 if !seen.ready || !all || seen.leader.leader.is_none() {
                     return None;
@@ -174,7 +179,10 @@ impl Cluster {
         let took = self.next_lease(leader, began).await?;
         self.nodes[leader].wait()?;
         self.check_agreement(leader).await?;
-        wait_for("the end of the node", async || (!Path::new(&format!("/proc/{node}")).exists()).then_some(())).await?;
+        wait_for("the end of the node", async || {
+            (!Path::new(&format!("/proc/{node}")).exists()).then_some(())
+        })
+        .await?;
         self.nodes[leader] = self.start_node(leader)?;
         self.settle().await?;
         self.follow(leader);
@@ -201,16 +209,20 @@ impl Cluster {
         let others = (0..usize::from(NODES)).filter(|node| *node != old);
         for node in others {
             let answer: Leader = Client::new(self.admin(node), ANSWER).get_json("/v1/leader").await?;
-            ensure!(answer.leader.is_none_or(|leader| leader.name != name(old)), "{} still follows", name(node));
+            ensure!(
+                answer.leader.is_none_or(|leader| leader.name != name(old)),
+                "{} still follows",
+                name(node)
+            );
         }
         Ok(())
     }
 
     /// The node's own process, below its supervisor.
     fn node_below(&self, node: usize) -> Result<i32> {
-        let supervisor = self.nodes[node].id();
-        let list = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
-        list.trim().parse().with_context(|| format!("{} has one node below it, not {list:?}", name(node)))
+        let below = children_of(self.nodes[node].id())?;
+        let first = below.first().with_context(|| format!("{} has no node below it", name(node)))?;
+        Ok(i32::try_from(*first)?)
     }
 
     /// Ends all processes; whoever ended on its own is an error.

@@ -66,9 +66,13 @@ fn read_arguments() -> Result<Option<Wanted>> {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--rounds" => wanted.rounds = value()?.parse().context("--rounds needs a number")?,
-            "--lease-rounds" => wanted.lease_rounds = value()?.parse().context("--lease-rounds needs a number")?,
+            "--lease-rounds" => {
+                wanted.lease_rounds = value()?.parse().context("--lease-rounds needs a number")?
+            }
             "--program" => wanted.program = Some(value()?.into()),
-            "--within" => wanted.within = Duration::from_millis(value()?.parse().context("--within needs a number")?),
+            "--within" => {
+                wanted.within = Duration::from_millis(value()?.parse().context("--within needs a number")?)
+            }
             "--verbose" => wanted.verbose = true,
             "--help" => return Ok(None),
             _ => bail!("there is no option {argument:?}"),
