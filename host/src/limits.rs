@@ -134,6 +134,10 @@ pub const LOG_CERTIFICATES_MAX: usize = 2048;
 pub const LOG_FILE_MAX: u64 = 16 << 20;
 /// Log files kept that were put aside: 18,432 entries with the one that grows, and 150 MiB at the very most.
 pub const LOG_FILES_ASIDE_MAX: usize = 8;
+/// Exported logs verified at once, in bytes; they are held in memory. Five nodes' logs at their very fullest.
+pub const LOGS_READ_MAX: u64 = 1 << 30;
+/// Lines of an exported log that may be no proof before it is called no log.
+pub const LOG_BAD_LINES_MAX: usize = 100;
 /// Largest piece of evidence, in bytes: two views with their signatures and names.
 pub const EVIDENCE_MAX: usize = 2 * (VIEW_MAX + 256);
 /// Files of evidence kept: one a voter, and some that a manifest before this one had. For one more the oldest goes.
@@ -178,4 +182,5 @@ const _: () = {
     assert!((2 * BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + NONCES_MAX * 80 + 4096 < PROOF_FILE_MAX);
     assert!(LOG_FILE_MAX > 16 * BUNDLE_MAX as u64);
     assert!(LOG_FILES_ASIDE_MAX >= 2);
+    assert!(5 * (LOG_FILES_ASIDE_MAX as u64 + 1) * (LOG_FILE_MAX / 3 * 4) < LOGS_READ_MAX);
 };

@@ -11,9 +11,9 @@
 //! }
 //! ```
 //!
-//! A proof has exactly one encoding, two spaces deep with a line feed at its end. The reader encodes what it read and
-//! refuses any difference, so every byte of the file is under a signature, or decides nothing but is fixed: no field
-//! can be added, doubled, reordered or spelt in another way.
+//! A proof has exactly one encoding, two spaces deep with a line feed at its end; in an exported log, on one line without
+//! spaces. The reader encodes what it read and refuses any difference, so every byte of the file is under a signature, or
+//! decides nothing but is fixed: no field can be added, doubled, reordered or spelt in another way.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -145,6 +145,15 @@ impl ProofFile {
 
     /// Reads the text of a proof; refuses everything that [`ProofFile::to_text`] would not have written.
     pub fn parse(text: &str) -> Result<Self, ProofTextError> {
+        Self::read(text, Self::to_text)
+    }
+
+    /// Reads a line of an exported log; refuses everything that [`ProofFile::to_line`] would not have written.
+    pub fn parse_line(line: &str) -> Result<Self, ProofTextError> {
+        Self::read(line, Self::to_line)
+    }
+
+    fn read(text: &str, encode: impl Fn(&Self) -> String) -> Result<Self, ProofTextError> {
         let file: ProofText = serde_json::from_str(text)?;
         if file.format != FORMAT {
             return Err(ProofTextError::Format { found: file.format.chars().take(60).collect() });
@@ -160,7 +169,7 @@ impl ProofFile {
         let lease = file.lease.map(|text| lease(&text, &bundle)).transpose()?;
         let electorate = file.electorate.map(|text| open_electorate(&text)).transpose()?;
         let proof = ProofFile { bundle, lease, electorate };
-        match first_difference(text.as_bytes(), proof.to_text().as_bytes()) {
+        match first_difference(text.as_bytes(), encode(&proof).as_bytes()) {
             Some(offset) => Err(ProofTextError::NotCanonical { offset }),
             None => Ok(proof),
         }
@@ -168,16 +177,24 @@ impl ProofFile {
 
     /// The one text of this proof.
     pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(&self.text()).expect("texts make JSON") + "\n"
+    }
+
+    /// The one line of this proof, without its line feed.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(&self.text()).expect("texts make JSON")
+    }
+
+    fn text(&self) -> ProofText {
         let Bundle { certificate, document, promises } = &self.bundle;
-        let file = ProofText {
+        ProofText {
             format: FORMAT.into(),
             certificate: SignedText::new(&certificate.bytes, &certificate.signature),
             document: encode(document),
             promises: promises.iter().map(SignedText::of).collect(),
             lease: self.lease.as_ref().map(lease_text),
             electorate: self.electorate.as_ref().map(|electorate| encode(&codec::encode(electorate))),
-        };
-        serde_json::to_string_pretty(&file).expect("texts make JSON") + "\n"
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod environment;
 mod failure;
 mod init;
 mod keygen;
+mod log;
 mod manifest;
 mod node;
 pub(crate) mod output;
@@ -51,7 +52,7 @@ Exit codes:
   0  done
   1  refused or failed; standard error says why and what to do
   2  wrong usage, or an input could not be read
-  3  verify, attestation verify: valid, but with less assurance than asked for
+  3  verify, log verify, attestation verify: valid, but with less assurance than asked for
   4  node: it must not go on under its key
 
 Environment:
@@ -85,6 +86,7 @@ enum Command {
     Init(init::Args),
     Status(status::Args),
     Watch(watch::Args),
+    Log(Box<log::Args>),
     Resign(resign::Args),
     Drain(drain::DrainArgs),
     Undrain(drain::UndrainArgs),
@@ -124,6 +126,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Init(args) => init::run(args),
         Command::Status(args) => status::run(args),
         Command::Watch(args) => watch::run(args),
+        Command::Log(args) => log::run(*args),
         Command::Resign(args) => resign::run(args),
         Command::Drain(args) => drain::drain(args),
         Command::Undrain(args) => drain::undrain(args),

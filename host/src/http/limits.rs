@@ -18,6 +18,10 @@ pub const FIELDS_MAX: usize = 64;
 pub const BODY_MAX: usize = 4 << 10;
 /// How long a hand-over may take until the successor is known to lead: two elections that fail, and one that does not.
 pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(10);
+/// Largest page of the certificate log, in bytes before it is written as text, but for one certificate more.
+pub const LOG_PAGE: usize = 256 << 10;
+/// Pages of the log that are read at once: each reads a file of some megabytes.
+pub const LOG_READERS: usize = 2;
 /// How often a watcher hears something, if only that there is nothing: a dead one is noticed by it.
 pub const WATCH_BEAT: Duration = Duration::from_secs(10);
 /// Events that wait for one watcher's connection.
@@ -32,5 +36,6 @@ pub const ANSWER_MAX: usize = 1 << 20;
 
 const _: () = {
     assert!(WATCHERS_MAX < CONNECTIONS_MAX);
+    assert!((LOG_PAGE + crate::limits::BUNDLE_MAX) / 2 * 3 + (64 << 10) < ANSWER_MAX);
     assert!(HANDOVER_DEADLINE.as_millis() < EXCHANGE_DEADLINE.as_millis());
 };

@@ -11,6 +11,7 @@ pub mod follower;
 pub mod guard;
 pub mod limits;
 pub mod listener;
+pub mod log;
 pub mod orders;
 pub mod routes;
 pub mod token;

@@ -15,6 +15,7 @@ use super::answers::{Fault, Leader, Members, Overview, Ready};
 use super::events::watch;
 use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
+use super::log::log;
 use super::orders;
 use crate::clock;
 use crate::core::status::Status;
@@ -53,6 +54,7 @@ pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch))
         .route("/v1/elections", get(elections))
+        .route("/v1/log", get(log))
         .route("/v1/resign", post(orders::resign))
         .route("/v1/drain", post(orders::drain))
         .route("/healthz", get(healthz))

@@ -5,6 +5,7 @@
 
 use nitro_elect_protocol::ids::{Nonce, Term};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     pub workers: Workers,
     /// What counts besides; not kept alive by those who read.
     pub links: Weak<Links>,
+    /// The state directory, where the certificates are.
+    pub state: PathBuf,
 }
 
 impl fmt::Debug for Shared {
@@ -137,6 +140,11 @@ impl Handle {
         let of_links =
             self.shared.links.upgrade().map(|links| links.counters().snapshot()).unwrap_or_default();
         self.shared.counters.snapshot().into_iter().chain(of_links).collect()
+    }
+
+    /// The node's state directory.
+    pub fn state(&self) -> &Path {
+        &self.shared.state
     }
 
     /// What happens at the node, to follow.

@@ -86,7 +86,8 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let (links, link_events) = Links::start(links).await?;
     let links = Arc::new(links);
     let address = links.local_addr();
-    let shared = Arc::new(Shared { links: Arc::downgrade(&links), ..Shared::default() });
+    let shared =
+        Arc::new(Shared { links: Arc::downgrade(&links), state: config.state.clone(), ..Shared::default() });
     let (to_inbound, inbound) = mpsc::channel(EVENTS_WAITING);
     let (to_answered, answered) = mpsc::channel(ANSWERS_WAITING);
     let (to_questions, questions) = mpsc::channel(QUESTIONS_WAITING);

@@ -5,6 +5,7 @@
 //! compared before anything is verified, because another cluster's proof should be called that and not a bad
 //! attestation; they are compared again by the verification itself, which alone makes a [`VerifiedCertificate`].
 
+pub mod chain;
 mod document;
 mod evidence;
 mod report;
@@ -91,7 +92,20 @@ pub struct Question<'a> {
 /// Verifies a proof and says what became of every check.
 pub fn verify(proof: &ProofFile, authority: &Authority, question: Question<'_>) -> Report {
     let mut progress = Progress::default();
-    let outcome = run(proof, authority, question, &mut progress);
+    let outcome = run(proof, authority, question, None, &mut progress);
+    progress.finish(outcome, question.accept)
+}
+
+/// Verifies a certificate of a log. A verified `successor` that names it as the one before it vouches for it as promises
+/// do: f + 1 counted views carried it, one of them an honest voter's who adopted it, and so verified it live.
+fn verify_followed(
+    proof: &ProofFile,
+    authority: &Authority,
+    question: Question<'_>,
+    successor: Option<&VerifiedCertificate>,
+) -> Report {
+    let mut progress = Progress::default();
+    let outcome = run(proof, authority, question, successor, &mut progress);
     progress.finish(outcome, question.accept)
 }
 
@@ -99,13 +113,15 @@ fn run(
     proof: &ProofFile,
     authority: &Authority,
     question: Question<'_>,
+    successor: Option<&VerifiedCertificate>,
     progress: &mut Progress,
 ) -> Result<Believed, Failure> {
     let moment = question.moment;
     let certificate = check_structure(proof, progress)?;
     let electorate = check_membership(proof, &certificate, authority, progress)?;
     let (enclave, is_expired) = check_document(proof, &certificate, electorate, moment, progress)?;
-    let certificate = check_certificate(proof, electorate, &enclave, is_expired)?;
+    let vouched = is_expired.then_some(successor);
+    let certificate = check_certificate(proof, electorate, &enclave, vouched)?;
     note_certificate(proof, electorate, &certificate, moment, progress);
     let lease = check_lease(proof, electorate, &certificate, question.nonce, progress)?;
     Ok(Believed { certificate, lease })
@@ -233,18 +249,26 @@ fn found_in(enclave: &VerifiedEnclave, electorate: &Electorate, check: Check) ->
     }
 }
 
-/// Checks 5 to 9.
+/// Checks 5 to 9; `expired` where the document is, with the certificate after this one if that is known.
 fn check_certificate(
     proof: &ProofFile,
     electorate: &Electorate,
     enclave: &VerifiedEnclave,
-    is_expired: bool,
+    expired: Option<Option<&VerifiedCertificate>>,
 ) -> Result<VerifiedCertificate, Failure> {
     let (certificate, promises) = (proof.bundle.certificate.clone(), &proof.bundle.promises);
-    let verified = if is_expired {
-        certificate.verify_vouched(&Ring, electorate, enclave, promises)
-    } else {
-        certificate.verify_live(&Ring, electorate, enclave)
+    let digest = certificate.digest();
+    let named = |successor: &&VerifiedCertificate| {
+        let previous = successor.previous.filter(|previous| previous.certificate == digest);
+        let same = successor.electorate == electorate.digest();
+        previous.is_some() && same && promises.len() <= electorate.f()
+    };
+    let verified = match expired {
+        None => certificate.verify_live(&Ring, electorate, enclave),
+        Some(successor) if successor.as_ref().is_some_and(named) => {
+            certificate.verify_own(&Ring, electorate, enclave)
+        }
+        Some(_) => certificate.verify_vouched(&Ring, electorate, enclave, promises),
     };
     let verified = verified.map_err(certificate_failure)?;
     verified.check_promises(&Ring, electorate, promises).map_err(certificate_failure)?;
@@ -274,7 +298,8 @@ fn note_certificate(
         Vouching::Voters => {
             format!("VOUCHED FOR by {promises} voters, {} are needed", electorate.f() + 1)
         }
-        Vouching::Live | Vouching::OwnDisk => format!("attested {}", moment.name()),
+        Vouching::Live => format!("attested {}", moment.name()),
+        Vouching::OwnDisk => "VOUCHED FOR by the certificate after it, which names it".into(),
     };
     progress.pass(Step::Vouching, vouching);
 }
