@@ -10,6 +10,7 @@ mod document;
 mod evidence;
 mod report;
 mod step;
+pub mod vigil;
 
 use nitro_elect_protocol::attestation::{
     AttestationError, Check, NonceCheck, Outcome, VerifiedEnclave, When, verify_enclave,

@@ -5,4 +5,5 @@ mod chain;
 mod command;
 mod log;
 mod steps;
+mod vigil;
 mod world;

@@ -85,6 +85,11 @@ impl World {
         self.voters.iter().map(NodeKey::id).collect()
     }
 
+    /// Who leads in the world's certificates.
+    pub fn voters_leader(&self) -> NodeId {
+        self.voters[0].id()
+    }
+
     /// What the enclave would certify: the first voter leads, all took part.
     pub fn certificate(&self) -> Certificate {
         let (ids, leader) = (self.ids(), self.voters[0].id());

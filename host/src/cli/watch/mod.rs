@@ -1,7 +1,11 @@
-//! `nitro-elect watch`: a line for everything that happens at a node.
+//! `nitro-elect watch`: a line for everything that happens at a node, by its own word; with a manifest, a line for every
+//! change of the lease that is verified.
+
+mod verified;
 
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,25 +14,47 @@ use super::admin_flags::{AdminFlags, block_on, unanswered};
 use super::output::{Format, print};
 use crate::http::follower::{Event, Follower};
 use crate::http::token::Token;
+use crate::verify::Accept;
 use nitro_elect_protocol::time::Wall;
 
 const AFTER_HELP: &str = "\
-What happened before is told first, as far as the node keeps it. It goes on until
-it is interrupted, and takes up where it was when the node comes back.
+Without --manifest it tells all that happens at the node, by the node's word. What
+happened before is told first, as far as the node keeps it. It goes on until it is
+interrupted, and takes up where it was when the node comes back.
+
+With --manifest the node is not trusted: nonces are drawn here, lease proofs are
+verified here, the lease is counted on this machine's clock, and nothing is told
+that was not verified. A node that shows old, forged or foreign proofs is named.
+By default only an enclave attested by AWS counts.
 
 Examples:
   nitro-elect watch
   nitro-elect watch --admin 127.0.0.1:15001 --json | jq -r .event
+  nitro-elect watch --manifest cluster.toml --admin 10.0.0.1:15000 --token-file token
+  nitro-elect watch --manifest cluster.toml --allow-simulated
 
-Exit codes: 1 no node answers, 2 wrong usage or an unreadable file, 130 interrupted";
+Exit codes:
+  1    no node answers, or it wants a token
+  2    wrong usage or an unreadable file
+  3    with --manifest: a proof is right, with less assurance than asked for
+  130  interrupted";
 
 /// How long until a lost node is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Print a line for everything that happens at a node
+/// Print a line for everything that happens at a node, or for every change of the lease that is verified
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
+    /// Trust the node with nothing: verify who holds the lease by this manifest, and tell only that
+    #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", hide_env_values = true)]
+    manifest: Option<PathBuf>,
+    /// Accept a simulated enclave
+    #[arg(long, requires = "manifest")]
+    allow_simulated: bool,
+    /// Accept an enclave in debug mode
+    #[arg(long, requires = "manifest")]
+    allow_debug: bool,
     #[command(flatten)]
     admin: AdminFlags,
     #[command(flatten)]
@@ -44,6 +70,10 @@ struct Told {
 
 /// Watches until interrupted.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if let Some(manifest) = &args.manifest {
+        let accept = Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: false };
+        return block_on(verified::run(manifest, &args.admin, accept, args.format));
+    }
     block_on(async {
         let (address, token) = args.admin.resolve().await?;
         let mut last = Some(0);
