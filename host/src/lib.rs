@@ -63,6 +63,7 @@ pub mod pem_block;
 pub mod private_file;
 pub mod proof_file;
 pub mod proxy;
+pub mod run;
 pub mod signals;
 pub mod signed_text;
 pub mod simulated;

@@ -36,6 +36,15 @@ impl EndSignal {
             EndSignal::Terminate => 15,
         }
     }
+
+    /// Its number.
+    pub fn number(self) -> i32 {
+        match self {
+            EndSignal::HangUp => libc::SIGHUP,
+            EndSignal::Interrupt => libc::SIGINT,
+            EndSignal::Terminate => libc::SIGTERM,
+        }
+    }
 }
 
 /// The signals of this process. While it exists, they do not end the process by themselves.

@@ -24,12 +24,14 @@ mod node;
 pub(crate) mod output;
 mod proxy;
 mod resign;
+mod runner;
 mod shell_words;
 mod simulate_enclave;
 mod status;
 mod trust_flags;
 mod verify;
 mod watch;
+mod work_flags;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
@@ -88,6 +90,7 @@ enum Command {
     Watch(watch::Args),
     Log(Box<log::Args>),
     Resign(resign::Args),
+    Runner(runner::Args),
     Drain(drain::DrainArgs),
     Undrain(drain::UndrainArgs),
     Verify(Box<verify::Args>),
@@ -128,6 +131,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Watch(args) => watch::run(args),
         Command::Log(args) => log::run(*args),
         Command::Resign(args) => resign::run(args),
+        Command::Runner(args) => runner::run(&args),
         Command::Drain(args) => drain::drain(args),
         Command::Undrain(args) => drain::undrain(args),
         Command::Verify(args) => verify::run(*args),

@@ -1,11 +1,14 @@
 //! `nitro-elect node`: runs one node and its admin address until it is told to stop.
 
 use clap::ArgGroup;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::Failure;
+use super::work_flags::WorkFlags;
 use crate::help::Help;
 use crate::http::guard::{Access, Hosts};
 use crate::http::token::{DrawnToken, Token};
@@ -13,7 +16,11 @@ use crate::http::{self, Admin, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
 use crate::node::{Exit, Listed, Node, NodeConfig, OpenNode};
-use crate::signals::NoProcess;
+use crate::run::command::{CANNOT_START, look_for};
+use crate::run::led::{Outcome, Work};
+use crate::run::limits::END_OF_WORK;
+use crate::run::rules;
+use crate::signals::{EndSignal, NoProcess};
 use crate::state_home::state_home;
 use crate::supervisor::estate::HALTED;
 use crate::supervisor::orders::Orders;
@@ -29,9 +36,17 @@ const AFTER_HELP: &str = "\
 With --manifest the node is one of that cluster's voters, or an observer; with -p it is one of an open cluster, for
 trying out and for networks you trust. SIGTERM and SIGINT end it in order, a second one at once.
 
+CMD runs only while this node leads: started when it holds the lease, asked to end by SIGTERM when a third of the lease
+is left and no renewal came, killed with all that it has started before the lease ends, and started again when the node
+leads again. NITRO_ELECT_TERM is its fencing token, NITRO_ELECT_PROOF_FILE the newest proof that this node leads. If it
+ends by itself, it is started again after a while. docs/LEADER_ONLY_WORK.md says what this cannot stop.
+
 Examples:
   nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
   nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443
+
+  A command that runs on the leader alone, and is stopped before the next leader's begins:
+    nitro-elect node --manifest cluster.toml --state node-1 --stop-timeout 30s -- /usr/local/bin/scheduler
 
   The two lines of an open cluster on one machine:
     nitro-elect node -p 5000 -n 5001
@@ -42,6 +57,7 @@ Exit codes:
   1  could not start or run
   2  wrong usage, or a file could not be read
   4  must not go on under its key: starting it again does not help
+  CMD's own with --resign-on-exit, 128 + the signal that ended it; 126 and 127 if it cannot be run or is not there
 
 Environment:
   NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace";
@@ -102,9 +118,17 @@ pub struct Args {
     /// Go on though the key's earlier votes are lost: until it gets a new key, the node counts as one of the f
     #[arg(long)]
     danger_forget_votes: bool,
+    #[command(flatten)]
+    work: WorkFlags,
+    /// Once CMD has ended by itself, resign and end with its exit code, instead of starting it again
+    #[arg(long, requires = "command")]
+    resign_on_exit: bool,
     /// How log lines look [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<LogFormat>,
+    /// A command to run only while this node leads, with NITRO_ELECT_TERM and NITRO_ELECT_PROOF_FILE set
+    #[arg(last = true, num_args = 1.., value_name = "CMD")]
+    command: Vec<OsString>,
 }
 
 fn parse_place(text: &str) -> Result<HostPort, String> {
@@ -131,27 +155,68 @@ fn run_node(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
+    args.command
+        .first()
+        .map_or(Ok(()), look_for)
+        .map_err(|why| Failure::new(why.exit_code(), &why, why.help()))?;
     let mut orders = Orders::take(Some(link)).map_err(NoProcess)?;
     let config = NodeConfig { supervisor: Some(link.clone()), ..config(args).await? };
     let admin = http::bind(&admin(args, &config)).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     let (access, _drawn) = access(args, admin_address)?;
     introduce(&config);
+    let state = config.state.clone();
     let mut node = Node::start(config).await?;
+    let mut work = work(args, &node, link, &state).await?;
     tracing::info!("listening at {} for nodes, at http://{admin_address} for people", node.address());
     let serving = tokio::spawn(http::serve(admin, access, node.handle().clone(), Bounds::default()));
-    let exit = tokio::select! {
-        exit = node.ended() => exit,
-        _ = orders.next() => {
+    let (exit, outcome) = tokio::select! {
+        exit = node.ended() => (exit, None),
+        outcome = work.outcome() => (node.shutdown().await, Some(outcome)),
+        signal = orders.next() => {
             tracing::info!("stopping; once more ends at once");
             tokio::select! {
-                exit = node.shutdown() => exit,
+                exit = stop(node, &work, args.work.patience(), signal) => (exit, None),
                 signal = orders.next() => return Ok(ExitCode::from(signal.exit_code())),
             }
         }
     };
     serving.abort();
-    Ok(conclude(&exit))
+    Ok(outcome.and_then(after_work).unwrap_or_else(|| conclude(&exit)))
+}
+
+/// The command of this line, ready to run whenever the node leads.
+async fn work(args: &Args, node: &Node, link: &Link, state: &Path) -> Result<Work, Failure> {
+    if args.command.is_empty() {
+        return Ok(Work::none());
+    }
+    let settings = args.work.settings(args.resign_on_exit);
+    Ok(Work::begin(node.handle(), Some(link.clone()), state, &args.command, settings).await?)
+}
+
+/// Ends the node in order: first all that works while it leads, then itself.
+async fn stop(node: Node, work: &Work, patience: Duration, signal: EndSignal) -> Exit {
+    work.quit(signal.number());
+    if !node.handle().end_work(patience + END_OF_WORK).await {
+        tracing::error!("what works while this node leads does not end: the lease has to run out");
+    }
+    node.shutdown().await
+}
+
+/// The exit code that the command's end gives; none if that is the node's matter.
+fn after_work(outcome: Outcome) -> Option<ExitCode> {
+    match outcome {
+        Outcome::Ended(exit) => {
+            let code = exit.map_or(CANNOT_START, rules::Exit::code);
+            tracing::info!("ends with the command's exit code {code}");
+            Some(ExitCode::from(code))
+        }
+        Outcome::Broken(error) => {
+            tracing::error!("{error}");
+            Some(ExitCode::FAILURE)
+        }
+        Outcome::Over => None,
+    }
 }
 
 fn conclude(exit: &Exit) -> ExitCode {

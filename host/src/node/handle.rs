@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -160,6 +161,12 @@ impl Handle {
     /// Somebody who works only while this node leads, and for whom it waits before it hands over.
     pub fn worker(&self) -> Worker {
         Worker::new(self.clone())
+    }
+
+    /// Asks everybody who works while this node leads to end, for good; whether all had in time. The node goes on
+    /// renewing its lease meanwhile.
+    pub async fn end_work(&self, patience: Duration) -> bool {
+        self.shared.workers.end(patience).await
     }
 
     pub(super) fn held(&self) -> watch::Receiver<Option<Held>> {

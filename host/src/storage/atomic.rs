@@ -20,6 +20,13 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent)
 }
 
+/// The same for what only the living read: it takes no time, and nothing of it need survive a power failure.
+pub fn show(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (_, temporary) = put_beside(path, bytes, mode)?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Makes a file that must not be there yet: [`io::ErrorKind::AlreadyExists`] if it is.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (parent, temporary) = write_beside(path, bytes, mode)?;
@@ -54,13 +61,18 @@ fn remove_temporary(dir: &Path, prefix: &str) -> io::Result<()> {
 }
 
 fn write_beside<'a>(path: &'a Path, bytes: &[u8], mode: u32) -> io::Result<(&'a Path, NamedTempFile)> {
+    let (parent, temporary) = put_beside(path, bytes, mode)?;
+    temporary.as_file().sync_data()?;
+    Ok((parent, temporary))
+}
+
+fn put_beside<'a>(path: &'a Path, bytes: &[u8], mode: u32) -> io::Result<(&'a Path, NamedTempFile)> {
     let parent = parent(path);
     let mut builder = tempfile::Builder::new();
     let prefix = prefix(path);
     builder.prefix(&prefix).suffix(SUFFIX).permissions(Permissions::from_mode(mode));
     let mut temporary = builder.tempfile_in(parent)?;
     temporary.write_all(bytes)?;
-    temporary.as_file().sync_data()?;
     Ok((parent, temporary))
 }
 

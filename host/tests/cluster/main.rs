@@ -15,3 +15,4 @@ mod proxy;
 mod proxy_flooded;
 mod starts;
 mod supervisor;
+mod work;

@@ -274,11 +274,16 @@ impl Cluster {
     }
 
     pub fn start_node(&mut self, name: &str) {
+        self.start_node_with(name, &[]);
+    }
+
+    /// Starts a node with more arguments.
+    pub fn start_node_with(&mut self, name: &str, more: &[&str]) {
         let (manifest, state) = (self.manifest(), self.operator.path(&format!("cluster/{name}")));
         let (admin, enclave) = (self.admin(name).to_string(), self.enclave.clone());
         let arguments =
             ["node", "--manifest", &manifest, "--state", &state, "--enclave", &enclave, "--admin", &admin];
-        self.operator.start(name, &arguments);
+        self.operator.start(name, &[&arguments[..], more].concat());
     }
 
     pub async fn leader_by(&self, name: &str) -> Option<Leader> {
