@@ -38,6 +38,7 @@
 //! program is made of: its rules ([`core`]), their shell ([`node`], [`transport`], [`storage`]), the command line
 //! ([`cli`]).
 
+pub mod change_file;
 pub mod cli;
 pub mod clock;
 pub mod core;

@@ -123,6 +123,15 @@ pub const TRUST_FILE_MAX: usize = 128 << 10;
 pub const MANIFEST_FILE_MAX: usize = 1 << 20;
 /// Largest record of a state directory, in bytes: it takes about 300.
 pub const RECORD_MAX: usize = 4 << 10;
+/// Largest file that says at which manifest a node is, in bytes: two electorates of 128 voters take 110 KiB.
+pub const STANDING_MAX: usize = 256 << 10;
+/// Largest file of what a voter endorsed and approved, in bytes: it takes about 250.
+pub const LEDGER_MAX: usize = 4 << 10;
+/// Largest file of words about a change of voters, in bytes: one of each voter, a few electorates, and certificates that
+/// are cut to the promises that they need.
+pub const CHANGE_FILE_MAX: usize = 4 << 20;
+/// Words, electorates and certificates in the files of one change: what each voter can hand out, in a few attempts.
+pub const CHANGE_BLOCKS_MAX: usize = 8 * VOTERS_MAX;
 /// Largest encoded bundle, in bytes: certificate, signature, document, a promise of each voter (1 KiB, and
 /// 96 bytes around it), and 1 KiB of names.
 pub const BUNDLE_MAX: usize =

@@ -1,7 +1,9 @@
 //! The highest certificate this node has, how it is adopted, and how it is fetched from peers.
 
 use nitro_elect_protocol::certificate::VerifiedCertificate;
-use nitro_elect_protocol::ids::{ElectorateDigest, NodeId, Term};
+use nitro_elect_protocol::crypto::Crypto;
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::ids::{ClusterId, ElectorateDigest, NodeId, Term};
 use nitro_elect_protocol::peer::PeerMessage;
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::time::{Boot, Now};
@@ -22,6 +24,18 @@ pub struct Held {
     pub adopted_at: Option<Boot>,
 }
 
+impl Held {
+    /// What this node's own disk held, if it was made over one of these electorates.
+    pub fn own(bundle: Bundle, crypto: &dyn Crypto, electorates: &[Option<&Electorate>]) -> Option<Self> {
+        let verified = electorates
+            .iter()
+            .flatten()
+            .find_map(|known| bundle.verify_own(crypto, known).ok())
+            .map(Arc::new)?;
+        Some(Held { bundle, verified, adopted_at: None })
+    }
+}
+
 /// The highest certificate and the state of fetching newer ones.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
@@ -40,8 +54,12 @@ impl Certificates {
         self.highest.as_ref().map_or(Term(0), |held| held.verified.term)
     }
 
-    /// The highest certificate, if it was made over this electorate: in an open cluster the list changes, and a
-    /// certificate of another list counts as none.
+    /// The highest certificate, of the present electorate or an earlier one.
+    pub fn highest(&self) -> Option<&Held> {
+        self.highest.as_ref()
+    }
+
+    /// The highest certificate, if it was made over this electorate: no promise rests on one of another.
     pub fn current(&self, electorate: &ElectorateDigest) -> Option<&Held> {
         self.highest.as_ref().filter(|held| held.verified.electorate == *electorate)
     }
@@ -51,6 +69,12 @@ impl Core {
     /// The highest certificate over the present electorate.
     pub(super) fn current(&self) -> Option<&Held> {
         self.certificates.current(&self.digest)
+    }
+
+    /// The certificate that this node last accepted. Across manifests it goes on; in an open cluster the list changes,
+    /// and a certificate of another list counts as none.
+    pub(super) fn accepted(&self) -> Option<&Held> {
+        if self.open.is_some() { self.current() } else { self.certificates.highest() }
     }
 
     /// The highest certificate's bundle, to send along.
@@ -70,8 +94,7 @@ impl Core {
             return self.consider_promises(&bundle);
         }
         if certificate.electorate != self.digest {
-            let why = if self.open.is_some() { return } else { Drop::OtherCluster };
-            return self.dropped(from, why);
+            return self.of_another_electorate(from, certificate.cluster);
         }
         if from != self.me && !self.certificate_budget.spend(from, now.boot) {
             return self.dropped(from, Drop::TooMuch);
@@ -79,6 +102,16 @@ impl Core {
         match bundle.verify(&*self.crypto, &self.electorate, now.wall) {
             Ok(verified) => self.adopt(bundle, verified, now),
             Err(_) => self.dropped(from, Drop::Certificate),
+        }
+    }
+
+    /// A certificate over other voters: in an open cluster lists differ for a while, and so do manifests while the
+    /// voters change.
+    fn of_another_electorate(&mut self, from: NodeId, cluster: ClusterId) {
+        if cluster != self.electorate.cluster {
+            self.dropped(from, Drop::OtherCluster);
+        } else if self.open.is_none() {
+            self.dropped(from, Drop::OtherManifest);
         }
     }
 

@@ -5,6 +5,7 @@ use nitro_elect_protocol::evidence::Evidence;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::proof::Bundle;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::durable::Record;
 
@@ -25,6 +26,22 @@ pub enum Membership {
         /// Whether to lead a list of this node alone.
         alone: bool,
     },
+}
+
+/// The manifest before the present one (DESIGN §3.8): what was certified under it still counts as accepted.
+#[derive(Clone, Debug)]
+pub struct Predecessor {
+    /// Its electorate.
+    pub electorate: Box<Electorate>,
+    /// Whether the node moved from it in this very start: then it supports nobody new for the longer of the two leases.
+    pub just_left: bool,
+}
+
+impl Predecessor {
+    /// Its lease, if it was left in this start.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.just_left.then(|| self.electorate.lease())
+    }
 }
 
 /// Who may follow without voting.
@@ -48,6 +65,8 @@ pub struct Config {
     pub address: String,
     /// Who votes.
     pub membership: Membership,
+    /// The manifest before that, if there was one.
+    pub predecessor: Option<Predecessor>,
     /// How many enclave endpoints the driver can ask.
     pub enclaves: usize,
     /// Peers that each round of gossip goes to.

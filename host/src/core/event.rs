@@ -305,6 +305,9 @@ pub enum Drop {
     /// It is another cluster's.
     #[error("it belongs to another cluster")]
     OtherCluster,
+    /// It is of another manifest of this cluster, as while the voters change.
+    #[error("it is of another manifest of this cluster")]
+    OtherManifest,
     /// It is about a node that is not in the cluster.
     #[error("it is about a node that is not admitted")]
     Stranger,

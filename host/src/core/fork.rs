@@ -65,7 +65,7 @@ impl Core {
         (&self.voter, &self.recovery, &self.campaign, &self.awaited, &self.lead, &self.work).hash(state);
         (self.resigned_up_to, self.stepped_down, self.next_probe, self.gossip.due).hash(state);
         (&self.members, &self.enclaves, self.nonces.keys().collect::<Vec<_>>()).hash(state);
-        let highest = self.current().map(|held| (held.verified.digest(), held.adopted_at));
+        let highest = self.accepted().map(|held| (held.verified.digest(), held.adopted_at));
         let followed = self.followed.as_ref().map(|followed| (followed.term, followed.seq, followed.as_of));
         (self.flags.eligible(), self.certificates.highest_term(), highest, followed).hash(state);
     }

@@ -67,7 +67,7 @@ use std::sync::Arc;
 use budget::Budget;
 use campaign::Campaign;
 use certificates::{Certificates, Held};
-use config::{Config, Membership};
+use config::{Config, Membership, Predecessor};
 use enclaves::Enclaves;
 use event::{Action, Drop, Event, HaltReason, Notice};
 use follow::Followed;
@@ -160,11 +160,10 @@ impl Core {
             Some(_) => Members::open(me, OPEN_MEMBERS_MAX, timing),
             None => Members::listed(me, &electorate, observers, timing),
         };
-        let own = config.newest.and_then(|bundle| {
-            let verified = bundle.verify_own(&*crypto, &electorate).ok()?;
-            Some(Held { bundle, verified: Arc::new(verified), adopted_at: None })
-        });
-        let voter = Voter::new(config.record, timing, now.boot);
+        let predecessor = config.predecessor.as_ref();
+        let known = [Some(&electorate), predecessor.map(|predecessor| &*predecessor.electorate)];
+        let own = config.newest.and_then(|bundle| Held::own(bundle, &*crypto, &known));
+        let voter = Voter::new(config.record, timing, predecessor.and_then(Predecessor::left), now.boot);
         let evidence = equivocation::recall(config.evidence, &*crypto, electorate.cluster);
         let recovery = voter.has_lost_votes().then(|| Recovery::new(now.boot + timing.lease));
         Core {

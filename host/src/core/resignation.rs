@@ -14,7 +14,7 @@ use super::event::{CannotStepDown, Drop, LeaseLoss};
 impl Core {
     /// The resignation by which the lease of the highest certificate has ended, if it has.
     pub(super) fn resigned_leader(&self) -> Option<&Verified<Resign>> {
-        let certificate = &self.current()?.verified;
+        let certificate = &self.accepted()?.verified;
         self.voter.resigns.covering(certificate.leader, certificate.leader_generation, certificate.term)
     }
 

@@ -57,11 +57,16 @@ pub struct Voter {
 }
 
 impl Voter {
-    /// A voter in a new life: a recorded promise counts as made now, for the recorded lease if that is longer.
-    pub fn new(record: Record, timing: Timing, now: Boot) -> Self {
-        let hold = record.support.map(|support| {
-            let span = timing.lease.max(Duration::from_millis(support.lease_ms));
-            let (holder, generation) = (support.holder, support.generation);
+    /// A voter in a new life: a recorded promise counts as made now, for the recorded lease if that is longer. One that
+    /// has just moved from another manifest, whose lease is `left`, supports nobody new for the longer of the two.
+    pub fn new(record: Record, timing: Timing, left: Option<Duration>, now: Boot) -> Self {
+        let lease = timing.lease.max(left.unwrap_or_default());
+        let recorded = record.support.map(|support| {
+            (support.holder, support.generation, lease.max(Duration::from_millis(support.lease_ms)))
+        });
+        // Without a promise to keep, it keeps itself from everybody.
+        let held = recorded.or(left.map(|_| (record.node, record.generation, lease)));
+        let hold = held.map(|(holder, generation, span)| {
             // What was done under it before the restart is unknown: it is not held against the holder.
             Hold { holder, generation, since: now, until: now + span, fruitful: true }
         });

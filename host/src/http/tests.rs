@@ -56,6 +56,7 @@ fn fresh_status() -> Status {
         enclaves: 1,
         fanout: FANOUT_DEFAULT,
         record: Record { node, cluster: None, generation: Generation(1), support: None, forgot_votes: false },
+        predecessor: None,
         newest: None,
         evidence: Vec::new(),
         seed: [0; 32],

@@ -5,6 +5,7 @@ use nitro_elect_protocol::ids::NodeId;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::change_file::Shown;
 use crate::core::config::{Membership, Observers};
 use crate::supervisor::Link;
 use crate::transport::endpoint::{Endpoint, HostPort};
@@ -26,6 +27,8 @@ pub struct NodeConfig {
     pub state: PathBuf,
     /// Whether it goes on though the votes of its key are lost (DESIGN §3.6).
     pub danger_forget_votes: bool,
+    /// What it is shown about changes of voters, to move to its manifest from the one before.
+    pub shown: Shown,
     /// The enclaves it may ask, in order of preference.
     pub enclaves: Vec<Endpoint>,
     /// Peers that each round of gossip goes to.

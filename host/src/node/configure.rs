@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::config::{NodeConfig, Reach};
+use crate::change_file::Shown;
 use crate::core::config::{FANOUT_DEFAULT, Membership, Observers};
 use crate::help::Help;
 use crate::keys::{self, KEY_FILE, KeyError};
@@ -152,6 +153,7 @@ impl NodeConfig {
             key,
             state,
             danger_forget_votes: false,
+            shown: Shown::default(),
             enclaves,
             fanout,
             supervisor: None,

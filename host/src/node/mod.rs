@@ -26,6 +26,7 @@ mod enclaves;
 mod inbound;
 mod last_words;
 mod start;
+mod succession;
 
 pub use config::{NodeConfig, Reach};
 pub use configure::{ConfigError, Listed, OpenNode};
@@ -35,6 +36,7 @@ pub use handle::{Handle, NoAnswer};
 pub(crate) use handle::{Question, Shared};
 pub use leadership::{Held, Leadership, Lease, LeaseOver};
 pub use start::StartError;
+pub use succession::{Named, SuccessionError};
 pub use work::Worker;
 
 use nitro_elect_protocol::ids::Nonce;

@@ -22,15 +22,16 @@ use super::last_words::LastWords;
 use super::limits::{ANSWERS_WAITING, EVENTS_WAITING, FLUSH_DEADLINE, QUESTIONS_WAITING};
 use super::names::Names;
 use super::outlets::Outlets;
+use super::succession::{self, Known, Named, SuccessionError};
 use super::{Node, NodeConfig};
 use crate::clock;
 use crate::core::Core;
 use crate::core::attested::Attested;
-use crate::core::config::{Config, Membership};
+use crate::core::config::{Config, Membership, Predecessor};
 use crate::core::durable::Record;
 use crate::core::timing::Timing;
 use crate::help::Help;
-use crate::storage::{Loaded, Owner, Storage, StorageError};
+use crate::storage::{Loaded, Owner, Standing, Storage, StorageError};
 use crate::transport::links::{self, Bounds, Links, LinksConfig};
 use crate::transport::tls::TlsIdentity;
 
@@ -48,6 +49,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// It may not run under its manifest.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
     /// It cannot be reached.
     #[error(transparent)]
     Links(#[from] links::StartError),
@@ -60,6 +64,7 @@ impl Help for StartError {
     fn help(&self) -> String {
         match self {
             StartError::Storage(error) => error.help(),
+            StartError::Succession(error) => error.help(),
             StartError::Record { .. } => "check the disk: a node that cannot write must not vote".into(),
             StartError::Links(links::StartError::Bind(_)) => {
                 "stop what listens there, or give the node an address of this machine that is free".into()
@@ -72,7 +77,7 @@ impl Help for StartError {
 
 pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let me = config.key.id();
-    let (storage, loaded) = begin_life(&config, me)?;
+    let Begun { storage, loaded, predecessor } = begin_life(&config, me)?;
     let identity = TlsIdentity::of(&config.key);
     let timing = Timing { lease: template(&config.membership).lease() };
     let links = LinksConfig {
@@ -103,7 +108,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let link = config.supervisor.clone().filter(|_| config.votes());
     let last_words = link.map(|link| LastWords::new(link, config.key.seed()));
     let driver = Driver {
-        core: core(config, loaded),
+        core: core(config, loaded, predecessor),
         last_words,
         me,
         timing,
@@ -125,8 +130,15 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     Ok(Node { handle, address, ended, _alive: alive, _thread: thread.map_err(StartError::Thread)? })
 }
 
-/// Opens the state and makes the number of this life durable.
-fn begin_life(config: &NodeConfig, me: NodeId) -> Result<(Storage, Loaded), StartError> {
+/// A life of which nothing was heard yet.
+struct Begun {
+    storage: Storage,
+    loaded: Loaded,
+    predecessor: Option<Predecessor>,
+}
+
+/// Opens the state, and makes the manifest and the number of this life durable.
+fn begin_life(config: &NodeConfig, me: NodeId) -> Result<Begun, StartError> {
     let owner = Owner {
         node: me,
         cluster: template(&config.membership).cluster,
@@ -140,11 +152,26 @@ fn begin_life(config: &NodeConfig, me: NodeId) -> Result<(Storage, Loaded), Star
     for path in &loaded.unread {
         tracing::warn!("{} is no evidence that can be read; it is left there", path.display());
     }
+    let (standing, newest) = (loaded.standing.as_ref(), loaded.newest.as_ref());
+    let known = Known { me, record: &loaded.record, standing, newest };
+    let place = succession::place(known, template(&config.membership), &config.shown, clock::now().wall)?;
+    if let Some(standing) = &place.standing {
+        storage.stand(standing)?;
+        tell_of_the_move(standing);
+    }
     let record = Record { generation: next_life(&loaded.record), ..loaded.record };
     let failed = |source| StartError::Record { state: config.state.clone(), source };
     storage.save(&record).map_err(failed)?;
     loaded.record = record;
-    Ok((storage, loaded))
+    Ok(Begun { storage, loaded, predecessor: place.predecessor })
+}
+
+fn tell_of_the_move(standing: &Standing) {
+    let Some(previous) = &standing.previous else { return };
+    let (from, to) = (Named::of(previous), Named::of(&standing.present));
+    tracing::info!(
+        "moved from the manifest of {from} to that of {to}; every earlier one is refused from now on"
+    );
 }
 
 /// The generation of the life that begins. One whose state was lost does not know how many it had: it counts on
@@ -162,13 +189,14 @@ fn template(membership: &Membership) -> &Electorate {
     }
 }
 
-fn core(config: NodeConfig, loaded: Loaded) -> Core {
+fn core(config: NodeConfig, loaded: Loaded, predecessor: Option<Predecessor>) -> Core {
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).expect("the operating system has random bytes");
     let rules = Config {
         name: config.name,
         address: config.reach.address,
         membership: config.membership,
+        predecessor,
         enclaves: config.enclaves.len(),
         fanout: config.fanout,
         record: loaded.record,

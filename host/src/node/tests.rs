@@ -97,6 +97,7 @@ impl Cluster {
             key: key(number),
             state: self.state(number),
             danger_forget_votes: false,
+            shown: Default::default(),
             enclaves: vec![self.enclave_place().parse().unwrap()],
             fanout: FANOUT_DEFAULT,
             supervisor: None,

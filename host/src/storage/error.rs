@@ -1,10 +1,11 @@
 //! Why a state directory cannot be used, and what its operator should do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nitro_elect_protocol::ids::{ClusterId, NodeId};
 
+use super::checked::{FileFault, ReadFault};
 use super::log::LogError;
 use super::record::RecordError;
 use crate::help::Help;
@@ -79,6 +80,20 @@ pub enum StorageError {
         /// What is wrong with it.
         fault: RecordError,
     },
+    /// Another small file of the state was changed or cut after it was written.
+    #[error("{path} is damaged: {fault}")]
+    DamagedFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: FileFault,
+    },
+    /// Another command signs about a change of voters.
+    #[error("another command endorses or approves with the state directory {dir} just now")]
+    ChangesLocked {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The log of certificates cannot be used.
     #[error("certificate log: {0}")]
     Log(#[from] LogError),
@@ -90,6 +105,16 @@ pub enum StorageError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl StorageError {
+    /// A small file that was not read.
+    pub(super) fn of(path: &Path, fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Io(source) => StorageError::Io { path: path.into(), source },
+            ReadFault::Damaged(fault) => StorageError::DamagedFile { path: path.into(), fault },
+        }
+    }
 }
 
 fn cluster_name(cluster: &ClusterId) -> String {
@@ -117,13 +142,20 @@ impl Help for StorageError {
             StorageError::OtherCluster { .. } => {
                 "use that cluster's manifest, or a new state directory with a new key for this cluster".into()
             }
-            StorageError::Damaged { fault: RecordError::Version(_), .. } => {
+            StorageError::Damaged { fault: RecordError::File(FileFault::Version(_)), .. }
+            | StorageError::DamagedFile { fault: FileFault::Version(_), .. } => {
                 "run the version of nitro-elect that wrote it, or a later one".into()
             }
             StorageError::Damaged { path, .. } => format!(
                 "check the disk; there is no repair, because a wrong guess can elect two leaders. Move {} away, and {REKEY}",
                 path.display()
             ),
+            StorageError::DamagedFile { path, .. } => format!(
+                "check the disk; there is no repair, because a wrong guess can let two sets of voters elect. The other voters \
+                 can go on without this one, and replace it: `nitro-elect manifest replace`. Keep {} as it is",
+                path.display()
+            ),
+            StorageError::ChangesLocked { .. } => "wait for it to end, then try again".into(),
             StorageError::Log(error) => error.help(),
             StorageError::Io { .. } => "check the path, its permissions and the disk".into(),
         }

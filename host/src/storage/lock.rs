@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// The file that is locked.
 pub(crate) const LOCK_FILE: &str = "lock";
+/// The lock of the file `changes`, which the running node does not need.
+pub(super) const CHANGES_LOCK_FILE: &str = "changes.lock";
 
 /// The lock, held until dropped.
 #[derive(Debug)]
@@ -30,9 +32,14 @@ pub(crate) enum LockError {
 impl Lock {
     /// Takes the lock of a directory, or says who has it; never waits.
     pub(crate) fn take(dir: &Path) -> Result<Self, LockError> {
+        Self::take_named(dir, LOCK_FILE)
+    }
+
+    /// The same of another lock in the directory.
+    pub(super) fn take_named(dir: &Path, name: &str) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(dir.join(LOCK_FILE)).map_err(LockError::Io)?;
+        let mut file = options.open(dir.join(name)).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),

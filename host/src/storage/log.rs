@@ -201,6 +201,16 @@ impl Sound {
     }
 }
 
+/// The newest certificate of a directory's log. Nothing is changed: its node may run, and write on.
+pub(super) fn newest(dir: &Path) -> Result<Option<Bundle>, LogError> {
+    let path = dir.join(NAME);
+    let growing = read(&path)?.map(|bytes| sound_part(&path, &bytes)?.newest(&path)).transpose()?;
+    match growing.flatten() {
+        Some(newest) => Ok(Some(newest)),
+        None => newest_put_aside(dir),
+    }
+}
+
 fn read_and_cut(path: &Path, cuts: &mut Vec<Cut>) -> Result<Sound, LogError> {
     let Some(bytes) = read(path)? else { return Ok(Sound::default()) };
     let sound = sound_part(path, &bytes)?;

@@ -6,6 +6,8 @@
 //! | `record` | its last support and its generation, replaced whole before every vote that changes them |
 //! | `certificates.log` | the certificates that it adopted, appended; `.1`, `.2`, ... were full before it |
 //! | `evidence/` | proof of voters that signed twice, one file each |
+//! | `electorate` | at which manifest it is, replaced whole when it moves to the next |
+//! | `changes` | what it has endorsed and approved about the next manifest, with a lock of its own, `changes.lock` |
 //! | `lock` | the lock that keeps a second process away |
 //!
 //! State is born with the key and before it, so a key without its state is a lost disk: it may have promised what
@@ -14,11 +16,14 @@
 
 pub mod atomic;
 mod birth;
+mod checked;
 mod error;
 mod evidence;
+mod ledger;
 pub(crate) mod lock;
 mod log;
 mod record;
+mod standing;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -30,12 +35,16 @@ use nitro_elect_protocol::ids::{ClusterId, NodeId};
 use nitro_elect_protocol::proof::Bundle;
 
 pub use birth::{BirthError, give_birth};
+pub use checked::FileFault;
 pub use error::StorageError;
+pub use ledger::{CHANGES_FILE, LedgerFile};
 pub use log::{Cut, Damage, LogError, NoPlace, Page, Place, read_page};
 pub use record::RecordError;
+pub use standing::{ELECTORATE_FILE, Standing};
 
 use crate::core::durable::Record;
-use crate::limits::RECORD_MAX;
+use crate::limits::{RECORD_MAX, STANDING_MAX};
+use checked::ReadFault;
 use lock::{Lock, LockError};
 use log::CertificateLog;
 
@@ -59,6 +68,8 @@ pub struct Owner {
 pub struct Loaded {
     /// The record, with the cluster filled in if it had none. Its generation is that of the life before.
     pub record: Record,
+    /// At which manifest the node is, if that was ever written.
+    pub standing: Option<Standing>,
     /// The newest certificate of the log.
     pub newest: Option<Bundle>,
     /// Torn tails of the log that were removed: worth a warning.
@@ -95,10 +106,12 @@ impl Storage {
         };
         check_owner(dir, &record, owner)?;
         record.cluster = Some(owner.cluster);
+        let standing = read_standing(dir)?;
         let (log, contents) = CertificateLog::open(dir)?;
         let kept = evidence::load(dir).map_err(|source| StorageError::Io { path: dir.into(), source })?;
         let loaded = Loaded {
             record,
+            standing,
             newest: contents.newest,
             cuts: contents.cuts,
             evidence: kept.pieces,
@@ -114,6 +127,13 @@ impl Storage {
     /// force (or either, if only the sync of the directory failed).
     pub fn save(&mut self, record: &Record) -> io::Result<()> {
         atomic::replace(&self.path, &record::to_file(record), MODE)
+    }
+
+    /// Makes it durable at which manifest the node is, before anything is signed under it. Blocks for two syncs.
+    pub fn stand(&mut self, standing: &Standing) -> Result<(), StorageError> {
+        let path = self.dir.join(ELECTORATE_FILE);
+        let written = atomic::replace(&path, &standing::to_file(standing), MODE);
+        written.map_err(|source| StorageError::Io { path, source })
     }
 
     /// Appends an adopted certificate to the log, durably. Blocks for a sync.
@@ -161,21 +181,20 @@ fn take_lock(dir: &Path) -> Result<Lock, StorageError> {
 }
 
 fn read_record(path: &Path) -> Result<Option<Record>, StorageError> {
-    let failed = |source| StorageError::Io { path: path.into(), source };
-    let bytes = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
-        Ok(metadata) if metadata.len() > RECORD_MAX as u64 => {
-            let found = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-            let fault = RecordError::Length { found, expected: RECORD_MAX };
-            return Err(StorageError::Damaged { path: path.into(), fault });
-        }
-        Ok(_) => fs::read(path).map_err(failed)?,
-    };
-    match record::from_file(&bytes) {
-        Ok(record) => Ok(Some(record)),
-        Err(fault) => Err(StorageError::Damaged { path: path.into(), fault }),
-    }
+    let damaged = |fault| StorageError::Damaged { path: path.into(), fault };
+    let bytes = checked::read(path, RECORD_MAX).map_err(|fault| match fault {
+        ReadFault::Io(source) => StorageError::Io { path: path.into(), source },
+        ReadFault::Damaged(fault) => damaged(fault.into()),
+    })?;
+    bytes.map(|bytes| record::from_file(&bytes).map_err(damaged)).transpose()
+}
+
+/// At which manifest the node of a directory is, whether it runs or not.
+fn read_standing(dir: &Path) -> Result<Option<Standing>, StorageError> {
+    let path = dir.join(ELECTORATE_FILE);
+    let bytes = checked::read(&path, STANDING_MAX).map_err(|fault| StorageError::of(&path, fault))?;
+    let damaged = |fault| StorageError::DamagedFile { path: path.clone(), fault };
+    bytes.map(|bytes| standing::from_file(&bytes).map_err(damaged)).transpose()
 }
 
 fn check_owner(dir: &Path, record: &Record, owner: &Owner) -> Result<(), StorageError> {

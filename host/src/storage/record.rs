@@ -1,45 +1,20 @@
 //! The record: what a node must still know after a crash so that it never contradicts itself (DESIGN §3.6).
 //!
-//! One small file, replaced whole: eight bytes that say what it is, the format's version, the length of the body,
-//! a SHA-256 over these and the body, and the body in canonical CBOR. A file that is anything else is refused;
-//! nothing is ever guessed from a damaged one.
+//! One small file, replaced whole, in the form of [`super::checked`].
 
-use nitro_elect_protocol::codec::{self, DecodeError};
-use nitro_elect_protocol::hash;
 use nitro_elect_protocol::ids::{Generation, NodeId, Term};
 
+use super::checked::{self, FileFault, Kind};
 use crate::core::durable::Record;
-use crate::limits::RECORD_MAX;
 
-const MAGIC: [u8; 8] = *b"NELECTRC";
-/// The version of the format.
-pub const VERSION: u32 = 1;
-/// Magic, version, length, checksum.
-const HEADER: usize = 8 + 4 + 4 + 32;
+const KIND: Kind = Kind { magic: *b"NELECTRC", what: "state record", domain: "nitro-elect/v1/record" };
 
 /// Why a file is not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// It ends too early, or goes on after its end.
-    #[error("it has {found} bytes, its header asks for {expected}")]
-    Length {
-        /// The bytes of the file.
-        found: usize,
-        /// What its header says, or the least there can be.
-        expected: usize,
-    },
-    /// It begins with something else.
-    #[error("it is not a state record (its first bytes are others)")]
-    Magic,
-    /// Another format.
-    #[error("it has format version {0}, this program reads version {VERSION}")]
-    Version(u32),
-    /// Bytes changed after it was written.
-    #[error("its checksum does not fit its contents")]
-    Checksum,
-    /// The contents are not a record.
-    #[error("its contents cannot be read: {0}")]
-    Contents(#[from] DecodeError),
+    /// It is not such a file, or was changed after it was written.
+    #[error(transparent)]
+    File(#[from] FileFault),
     /// A term that no node can have supported.
     #[error("its term {0} is out of range")]
     Term(Term),
@@ -57,49 +32,24 @@ pub(super) fn is_newborn(record: &Record) -> bool {
 
 /// The bytes of the file.
 pub(super) fn to_file(record: &Record) -> Vec<u8> {
-    let body = codec::encode(record);
-    debug_assert!(HEADER + body.len() <= RECORD_MAX);
-    let length = u32::try_from(body.len()).expect("a record has a few hundred bytes");
-    let (version, length) = (VERSION.to_be_bytes(), length.to_be_bytes());
-    let checksum = checksum(&version, &length, &body);
-    [&MAGIC[..], &version, &length, &checksum, &body].concat()
+    checked::to_file(&KIND, record)
 }
 
 /// Reads the bytes of the file.
 pub(super) fn from_file(bytes: &[u8]) -> Result<Record, RecordError> {
-    let short = RecordError::Length { found: bytes.len(), expected: HEADER };
-    let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short.clone())?;
-    let (version, rest) = rest.split_first_chunk::<4>().ok_or(short.clone())?;
-    let (length, rest) = rest.split_first_chunk::<4>().ok_or(short.clone())?;
-    let (found, body) = rest.split_first_chunk::<32>().ok_or(short)?;
-    if *magic != MAGIC {
-        return Err(RecordError::Magic);
-    }
-    if u32::from_be_bytes(*version) != VERSION {
-        return Err(RecordError::Version(u32::from_be_bytes(*version)));
-    }
-    let expected = HEADER.saturating_add(u32::from_be_bytes(*length) as usize);
-    if bytes.len() != expected {
-        return Err(RecordError::Length { found: bytes.len(), expected });
-    }
-    if *found != checksum(version, length, body) {
-        return Err(RecordError::Checksum);
-    }
-    let record: Record = codec::decode(body)?;
+    let record: Record = checked::from_file(&KIND, bytes)?;
     match record.support {
         Some(support) if !support.term.is_in_range() => Err(RecordError::Term(support.term)),
         _ => Ok(record),
     }
 }
 
-fn checksum(version: &[u8; 4], length: &[u8; 4], body: &[u8]) -> [u8; 32] {
-    hash::framed("nitro-elect/v1/record", &[version, length, body])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::durable::Support;
+    use crate::limits::RECORD_MAX;
+    use nitro_elect_protocol::hash;
     use nitro_elect_protocol::ids::{ClusterId, ElectorateDigest};
 
     fn record() -> Record {
@@ -137,7 +87,7 @@ mod tests {
         for length in 0..bytes.len() {
             let error = from_file(&bytes[..length]).unwrap_err();
             assert!(
-                matches!(error, RecordError::Length { found, .. } if found == length),
+                matches!(error, RecordError::File(FileFault::Length { found, .. }) if found == length),
                 "{length}: {error}"
             );
         }
@@ -156,15 +106,15 @@ mod tests {
     #[test]
     fn bytes_after_the_end_are_refused() {
         let bytes = [to_file(&record()), vec![0]].concat();
-        assert!(matches!(from_file(&bytes), Err(RecordError::Length { .. })));
+        assert!(matches!(from_file(&bytes), Err(RecordError::File(FileFault::Length { .. }))));
     }
 
     #[test]
     fn another_kind_of_file_and_another_version_are_named() {
         let mut bytes = to_file(&record());
         bytes[11] = 2;
-        assert_eq!(from_file(&bytes), Err(RecordError::Version(2)));
-        assert_eq!(from_file(&[b'x'; 300]), Err(RecordError::Magic));
+        assert_eq!(from_file(&bytes), Err(FileFault::Version(2).into()));
+        assert_eq!(from_file(&[b'x'; 300]), Err(FileFault::Magic("state record").into()));
     }
 
     #[test]

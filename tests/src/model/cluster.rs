@@ -115,6 +115,7 @@ impl Cluster {
         let config = Config {
             name: format!("n{}", node + 1),
             address: address(node),
+            predecessor: None,
             membership: Membership::Manifest {
                 electorate: Box::new(self.electorate.clone()),
                 observers: Observers::Off,

@@ -130,6 +130,7 @@ impl Machine {
             name: self.name.clone(),
             address: self.address.clone(),
             membership,
+            predecessor: None,
             enclaves: self.proxies.len(),
             fanout: FANOUT_DEFAULT,
             record: self.disk.record,

@@ -5,7 +5,7 @@
 //! stand-ins. Every node's BOOTTIME begins elsewhere, so that a time of one machine used on another shows.
 
 use nitro_elect::core::Core;
-use nitro_elect::core::config::{Config, Membership};
+use nitro_elect::core::config::{Config, Membership, Predecessor};
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{
     Action, Command, EnclaveIndex, Event, HaltReason, Notice, RequestId, Unanswered,
@@ -61,6 +61,8 @@ pub struct Node {
 pub struct Rig {
     pub plan: Plan,
     pub electorate: Electorate,
+    /// The manifest before that, for nodes that start from now on.
+    pub predecessor: Option<Predecessor>,
     pub nodes: Vec<Node>,
     pub enclaves: Vec<Enclave>,
     pub wire: Vec<Mail>,
@@ -84,7 +86,19 @@ impl Rig {
         let enclaves = (0..plan.enclaves).map(boot).collect();
         let (nodes, wire, questions) = (Vec::new(), Vec::new(), Vec::new());
         let (cut, at) = (BTreeSet::new(), Duration::ZERO);
-        let mut rig = Rig { plan, electorate, nodes, enclaves, wire, questions, cut, loses: |_| false, at };
+        let predecessor = None;
+        let mut rig = Rig {
+            plan,
+            electorate,
+            predecessor,
+            nodes,
+            enclaves,
+            wire,
+            questions,
+            cut,
+            loses: |_| false,
+            at,
+        };
         for node in 0..rig.plan.voters {
             let record = rig.first_record(node);
             rig.nodes.push(Node {
@@ -142,6 +156,7 @@ impl Rig {
             name: format!("node-{node}"),
             address: address(node),
             membership,
+            predecessor: self.predecessor.clone(),
             enclaves: self.plan.enclaves,
             fanout: self.plan.fanout,
             record,

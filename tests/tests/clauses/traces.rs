@@ -2,16 +2,20 @@
 //! test says what broke and the rule that stops it now. Those that cost time are in [`crate::delays`], those of whole
 //! clusters among the simulator's scenarios.
 
+use nitro_elect::core::event::{Action, Drop, Notice};
 use nitro_elect_protocol::certificate::SkipCode;
+use nitro_elect_protocol::change::{Agreed, Change, Ledger, SafeChange};
 use nitro_elect_protocol::enclave_api::{Elect, EnclaveRefusal, Request, Response};
-use nitro_elect_protocol::ids::{Generation, Term};
+use nitro_elect_protocol::ids::{ClusterId, Generation, Term};
 use nitro_elect_protocol::limits::{ENCLAVE_CERTIFICATES_MAX, TERM_MAX};
 use nitro_elect_protocol::peer::{PeerMessage, Refusal};
 use nitro_elect_protocol::seal::SealedView;
+use nitro_elect_tests::sim::standin::StandIn;
 
 use crate::forgery::{promised_ms, term};
 use crate::plan::{LEASE, Plan, STEP, id};
 use crate::rig::Rig;
+use crate::succession;
 
 /// The voter whose support is needed twice.
 const V: usize = 1;
@@ -135,6 +139,80 @@ fn an_enclave_that_forgets() {
     let answer = service.answer(Request::Elect(Box::new(again)));
     let Response::Refused(EnclaveRefusal::StaleTerm { last }) = answer else { panic!("{answer:?}") };
     assert_eq!(last, term(1));
+}
+
+/// What broke: {A,B} become {A,B,C} at one place and {A,B,D} at another, each by a step whose quorums overlap; {A,C} and
+/// {B,D} are quorums without a voter in common, and two leaders. And when each voter approved in a single step, one
+/// operator's typo and one silent voter left no manifest that a quorum could still approve. The rule: endorse, then
+/// approve, with attempts.
+#[test]
+fn rival_manifests() {
+    let [a, b, c, d] = [0, 1, 2, 3];
+    let old = succession::of(&[a, b], 0);
+    let rivals = [succession::after(&old, &[a, b, c], 0), succession::after(&old, &[a, b, d], 0)];
+    assert!(rivals.iter().all(|new| SafeChange::check(&old, new).is_ok()), "overlap alone allows both");
+    let [with_c, with_d] = rivals.each_ref().map(|new| Change::between(&old, new));
+    let mut of_a = Ledger::new(id(a), &old);
+    let mut of_b = Ledger::new(id(b), &old);
+    let by_a = succession::signed(&of_a.endorse(with_c, 1, None).expect("free"));
+    let by_b = succession::signed(&of_b.endorse(with_d, 1, None).expect("free"));
+    assert!(of_a.endorse(with_d, 1, None).is_err() && of_b.endorse(with_c, 1, None).is_err());
+    for change in [with_c, with_d] {
+        let both = [by_a.clone(), by_b.clone()];
+        assert!(
+            Agreed::count(change, &old, &both, &StandIn).is_err(),
+            "neither has a quorum: nobody approves"
+        );
+    }
+    let second = [&mut of_a, &mut of_b].map(|ledger| {
+        succession::signed(&ledger.endorse(with_c, 2, None).expect("a split costs an attempt, nothing else"))
+    });
+    let agreed = Agreed::count(with_c, &old, &second, &StandIn).expect("a quorum");
+    let approvals = [&mut of_a, &mut of_b]
+        .map(|ledger| succession::signed(&ledger.approve(with_c, &agreed).expect("endorsed by a quorum")));
+    assert!(Agreed::count(with_c, &old, &approvals, &StandIn).is_ok());
+    assert!(
+        of_a.endorse(with_d, 3, None).is_err() && of_b.endorse(with_d, 3, None).is_err(),
+        "never the other"
+    );
+}
+
+/// The other half of the same: four voters, one silent, one operator's typo.
+#[test]
+fn rival_manifests_after_a_typo_and_with_a_silent_voter() {
+    let old = succession::of(&[0, 1, 2, 3], 1);
+    let meant = Change::between(&old, &succession::after(&old, &[0, 1, 2, 3, 4], 1));
+    let typo = Change::between(&old, &succession::after(&old, &[0, 1, 2, 3, 5], 1));
+    let mut ledgers = [0, 1, 2].map(|voter| Ledger::new(id(voter), &old));
+    let [first, second, third] = &mut ledgers;
+    for (ledger, change) in [(first, meant), (second, meant), (third, typo)] {
+        ledger.endorse(change, 1, None).expect("free");
+    }
+    let again: Vec<_> = ledgers
+        .iter_mut()
+        .map(|ledger| succession::signed(&ledger.endorse(meant, 2, None).expect("the next attempt")))
+        .collect();
+    assert!(Agreed::count(meant, &old, &again, &StandIn).is_ok(), "three of four, without the silent one");
+}
+
+/// What broke: promises are a node's for all that it votes on, and a Resign that the same key signed in another cluster
+/// freed a voter while the leader of this one led. The rule: every signed message begins with its cluster's id.
+#[test]
+fn a_resign_replayed_from_another_cluster() {
+    let mut rig = Rig::new();
+    rig.adopt(V, term(5), 0);
+    assert!(rig.renewed(V, 0, term(5)).is_ok());
+    let own = rig.electorate.cluster;
+    rig.electorate.cluster = ClusterId([0xee; 16]);
+    let foreign = rig.resign(0, 1, Term(TERM_MAX));
+    rig.electorate.cluster = own;
+    let done = rig.tell(V, 2, PeerMessage::Resign(foreign));
+    let dropped =
+        |action: &Action| matches!(action, Action::Notice(Notice::Dropped { why: Drop::OtherCluster, .. }));
+    assert!(done.iter().any(dropped), "{done:?}");
+    assert_eq!(promised_ms(&rig.called(V, 2, term(6))), Some(LEASE), "the promise stands");
+    rig.tell_resign(V, rig.resign(0, 1, Term(TERM_MAX)));
+    assert!(rig.called(V, 2, term(6)).is_ok(), "its own cluster's frees it");
 }
 
 /// What broke: the garbage of one Byzantine voter made the enclave refuse the whole request. The rule: bad views are

@@ -120,7 +120,7 @@ impl Core {
             active: voters.filter(|voter| self.members.is_active(voter)).collect(),
             eligible: self.eligible(),
             preferred: self.resigned_leader().and_then(|resign| resign.successor),
-            accepted: self.current().map(|held| held.verified.accepted()),
+            accepted: self.accepted().map(|held| held.verified.accepted()),
             signed_at: now.wall,
         };
         let signed = Verified::sign(view, &*self.key).into_signed();

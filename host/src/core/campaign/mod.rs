@@ -174,7 +174,7 @@ impl Core {
 
     /// Whether the highest certificate names this node in an earlier life: its voters' promises are to it.
     fn leads_from_an_earlier_life(&self) -> bool {
-        self.current().is_some_and(|held| {
+        self.accepted().is_some_and(|held| {
             held.verified.leader == self.me
                 && held.verified.leader_generation < self.generation
                 && self.resigned_leader().is_none()

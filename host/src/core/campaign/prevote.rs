@@ -111,7 +111,7 @@ impl Core {
     /// Whether a node leads the highest certificate, in any life, and has not resigned from it: else it could keep
     /// voters that took its calls from everybody else, for as long as it likes.
     pub(super) fn leads(&self, node: &NodeId) -> bool {
-        self.current().is_some_and(|held| held.verified.leader == *node) && self.resigned_leader().is_none()
+        self.accepted().is_some_and(|held| held.verified.leader == *node) && self.resigned_leader().is_none()
     }
 
     /// Answers a pre-vote. It binds nobody.

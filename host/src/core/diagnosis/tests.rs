@@ -51,6 +51,7 @@ fn fresh(voters: u8, cluster: ClusterId, support: Option<Support>) -> Status {
         name: "alpha".into(),
         address: "10.0.0.0:5000".into(),
         membership,
+        predecessor: None,
         enclaves: 1,
         fanout: FANOUT_DEFAULT,
         record: Record {
