@@ -1,7 +1,12 @@
-//! `nitro-elect manifest`: making and checking the file that describes an electorate.
+//! `nitro-elect manifest`: making, checking and succeeding the file that describes an electorate.
+
+mod agree;
+mod diff;
+mod replace;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -21,7 +26,11 @@ const AFTER_HELP: &str = "\
 Examples:
   nitro-elect manifest new --trust trust.json --voter a=10.0.0.1:5000=node-a
   nitro-elect manifest check cluster.toml
-  nitro-elect manifest digest cluster.toml";
+  nitro-elect manifest digest cluster.toml
+  nitro-elect manifest diff cluster.toml cluster.2.toml
+
+To change the voters: write the next manifest, `diff` it, let a quorum of voters
+`endorse` and then `approve` it, and restart the nodes with it.";
 
 const NEW_AFTER_HELP: &str = "\
 KEY is a node's public key (64 hexadecimal digits, as keygen prints it) or a
@@ -54,7 +63,7 @@ Examples:
 
 Exit codes: 0 printed, 1 the manifest is faulty, 2 wrong usage or an unreadable file";
 
-/// Make, check or digest the manifest that describes an electorate
+/// Make, check or change the manifest that describes an electorate
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -67,6 +76,10 @@ enum Action {
     New(NewArgs),
     Check(CheckArgs),
     Digest(DigestArgs),
+    Diff(diff::DiffArgs),
+    Endorse(agree::EndorseArgs),
+    Approve(agree::ApproveArgs),
+    Replace(replace::ReplaceArgs),
 }
 
 /// Write the manifest of a new cluster, and print its digest
@@ -109,12 +122,16 @@ struct DigestArgs {
     format: Format,
 }
 
-/// Does one of the three.
+/// Does one of them.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.action {
         Action::New(args) => new(args),
         Action::Check(args) => check(args),
         Action::Digest(args) => digest(args),
+        Action::Diff(args) => diff::diff(&args),
+        Action::Endorse(args) => agree::endorse(&args),
+        Action::Approve(args) => agree::approve(&args),
+        Action::Replace(args) => replace::replace(&args),
     }
 }
 
@@ -168,6 +185,11 @@ fn digest(args: DigestArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads a manifest that has to be sound before anything is said about it.
+fn load(path: &Path) -> Result<Manifest, Failure> {
+    Manifest::load(path).map_err(Failure::unreadable)
+}
+
 /// A manifest in a line.
 pub fn summary(manifest: &Manifest) -> String {
     let electorate = &manifest.electorate;
@@ -201,10 +223,28 @@ struct VoterFlag {
     weight: u32,
 }
 
+/// A node's public key: its digits, or the state directory that has it.
 #[derive(Debug, Clone)]
 enum KeyFlag {
     Public(NodeId),
     State(PathBuf),
+}
+
+impl FromStr for KeyFlag {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(NodeId::from_hex(text).map_or_else(|_| KeyFlag::State(text.into()), KeyFlag::Public))
+    }
+}
+
+impl KeyFlag {
+    fn id(&self) -> Result<NodeId, Failure> {
+        match self {
+            KeyFlag::Public(key) => Ok(*key),
+            KeyFlag::State(dir) => Ok(keys::load(dir).map_err(Failure::unreadable)?.id()),
+        }
+    }
 }
 
 impl FromStr for VoterFlag {
@@ -221,17 +261,14 @@ impl FromStr for VoterFlag {
                 weight.parse().map_err(|_| format!("the weight {weight:?} is not a whole number"))?
             }
         };
-        let key = NodeId::from_hex(&key).map_or_else(|_| KeyFlag::State(key.into()), KeyFlag::Public);
+        let Ok(key) = key.parse();
         Ok(VoterFlag { name, address, key, weight })
     }
 }
 
 impl VoterFlag {
     fn voter(&self) -> Result<Voter, Failure> {
-        let key = match &self.key {
-            KeyFlag::Public(key) => *key,
-            KeyFlag::State(dir) => keys::load(dir).map_err(Failure::unreadable)?.id(),
-        };
+        let key = self.key.id()?;
         Ok(Voter { key, name: self.name.clone(), address: self.address.clone(), weight: self.weight })
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::work_flags::WorkFlags;
+use crate::change_file::Shown;
 use crate::help::Help;
 use crate::http::guard::{Access, Hosts};
 use crate::http::token::{DrawnToken, Token};
@@ -44,6 +45,7 @@ ends by itself, it is started again after a while. docs/LEADER_ONLY_WORK.md says
 Examples:
   nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
   nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443
+  nitro-elect node --manifest cluster.2.toml --state node-1 --approvals a.approval b.approval c.approval
 
   A command that runs on the leader alone, and is stopped before the next leader's begins:
     nitro-elect node --manifest cluster.toml --state node-1 --stop-timeout 30s -- /usr/local/bin/scheduler
@@ -83,6 +85,10 @@ pub struct Args {
     /// The state directory, with the node's key [open cluster: nitro-elect/open-PORT in the user's state directory]
     #[arg(long, value_name = "DIR", env = "NITRO_ELECT_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
+    /// What `manifest approve` wrote, to move to this manifest from the one before [default: the manifest's name with the
+    /// ending .approvals, if there is such a file]
+    #[arg(long, value_name = "FILE", num_args = 1.., env = "NITRO_ELECT_APPROVALS", hide_env_values = true, value_delimiter = ',', requires = "manifest")]
+    approvals: Vec<PathBuf>,
     /// Where an enclave is, or a proxy in front of one: tcp://, tls://, vsock://CID:PORT, unix://; several in order
     /// of preference
     #[arg(long = "enclave", value_name = "ENDPOINT", env = "NITRO_ELECT_ENCLAVE", hide_env_values = true, value_delimiter = ',', default_value = ENCLAVE_DEFAULT)]
@@ -246,11 +252,29 @@ async fn config(args: &Args) -> Result<NodeConfig, Failure> {
     Ok(config)
 }
 
-fn listed(args: &Args, manifest: &Path) -> Result<NodeConfig, Failure> {
-    let manifest = Manifest::load(manifest).map_err(Failure::unreadable)?;
+fn listed(args: &Args, path: &Path) -> Result<NodeConfig, Failure> {
+    let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
     let state = args.state.as_deref().expect("the parser asks for --state beside --manifest");
     let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
-    Ok(NodeConfig::listed(&manifest, state, args.enclaves.clone(), said)?)
+    let mut config = NodeConfig::listed(&manifest, state, args.enclaves.clone(), said)?;
+    config.shown = shown(args, path)?;
+    Ok(config)
+}
+
+/// What the node is shown about changes of voters. A file that merely lies beside the manifest, and that a node may not
+/// need, keeps nobody from starting.
+fn shown(args: &Args, manifest: &Path) -> Result<Shown, Failure> {
+    if !args.approvals.is_empty() {
+        return Shown::load(&args.approvals).map_err(Failure::unreadable);
+    }
+    let beside = manifest.with_extension("approvals");
+    if !beside.exists() {
+        return Ok(Shown::default());
+    }
+    Ok(Shown::load(&[beside]).unwrap_or_else(|error| {
+        tracing::warn!("{error}; {}", error.help());
+        Shown::default()
+    }))
 }
 
 async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {

@@ -15,4 +15,5 @@ mod proxy;
 mod proxy_flooded;
 mod starts;
 mod supervisor;
+mod voters;
 mod work;

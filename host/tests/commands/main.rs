@@ -11,6 +11,7 @@ mod manifest;
 mod proxy;
 mod simulate_enclave;
 mod surface;
+mod voters;
 
 use std::fs;
 use std::path::Path;
