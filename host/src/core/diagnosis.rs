@@ -3,10 +3,15 @@
 //! Computed from a [`Status`] alone. What an operator can mend comes first, what only time mends last. Several causes
 //! can hold at once; each is named, so that programs need not read sentences.
 
+mod cause;
+#[cfg(test)]
+mod tests;
+
+pub use cause::{Cause, CauseName};
+
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::limits::FUTURE_MAX;
 use nitro_elect_protocol::peer::Refusal;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::event::{CallFailure, Unanswered};
@@ -15,67 +20,6 @@ use super::status::{EnclaveStatus, MemberStatus, Status};
 /// How far a wall clock may be from the cluster's before it is called wrong: half of what documents of enclaves may
 /// be ahead, so that it is told before they are refused.
 const CLOCK_OFF: Duration = FUTURE_MAX.checked_div(2).expect("two is not zero");
-
-/// What kind of cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseName {
-    /// The node does not answer its own questions.
-    NodeHeldUp,
-    /// It must not go on under its key.
-    Halted,
-    /// What it voted for is lost.
-    VotesLost,
-    /// Its state cannot be written.
-    StateNotWritten,
-    /// An open cluster's node sees nobody else.
-    Alone,
-    /// Fewer voters than a quorum are alive.
-    VotersMissing,
-    /// A voter has another manifest.
-    OtherManifest,
-    /// A wall clock is wrong.
-    ClockOff,
-    /// No enclave answers.
-    EnclaveUnreachable,
-    /// The enclave that answers is not accepted, here or by a voter.
-    EnclaveRefused,
-    /// No active voter would lead.
-    NobodyEligible,
-    /// A voter can sign nothing.
-    VoterNotSigning,
-    /// This node restarted and waits for its earlier promise to end.
-    HoldAfterStart,
-    /// A promise to somebody runs on.
-    Promised,
-    /// Calls without a leader to show for them have to wait.
-    BackOff,
-    /// The last election failed.
-    ElectionFailed,
-    /// An election is due or under way.
-    ElectionUnderWay,
-    /// A name of a later version.
-    #[serde(other)]
-    Unknown,
-}
-
-/// One reason why nobody leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// For programs.
-    pub name: CauseName,
-    /// What is so, with names and numbers.
-    pub text: String,
-    /// What to do about it.
-    pub next: String,
-}
-
-impl Cause {
-    /// A cause with its sentences.
-    pub fn new(name: CauseName, text: impl Into<String>, next: impl Into<String>) -> Self {
-        Cause { name, text: text.into(), next: next.into() }
-    }
-}
 
 /// Why nobody leads. To be asked while no lease is known; there is always at least one cause.
 pub fn causes(status: &Status) -> Vec<Cause> {
@@ -371,6 +315,3 @@ fn span(span: Duration) -> String {
         seconds => format!("{} days", seconds / 86_400),
     }
 }
-
-#[cfg(test)]
-mod tests;

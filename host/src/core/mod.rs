@@ -36,6 +36,7 @@ mod follow;
 mod fork;
 mod gossip;
 mod handover;
+pub mod known;
 mod lead;
 mod members;
 mod nonces;

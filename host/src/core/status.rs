@@ -10,25 +10,13 @@ use nitro_elect_protocol::ids::{ElectorateDigest, Generation, NodeId, Term};
 use nitro_elect_protocol::peer::Refusal;
 use nitro_elect_protocol::proof::{Bundle, LeaseProof};
 use nitro_elect_protocol::time::{Boot, Now, Wall};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
 use super::diagnosis;
 use super::event::{CallFailure, Drop};
-
-/// What a node knows a lease from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// It holds the lease itself: counted from before it asked for the support that it has (t0).
-    Held,
-    /// Its own promise to the leader: counted from when it gave it, which is after the leader's t0.
-    Promised,
-    /// A proof that others passed on: counted from its receipt. News, no exclusion (DESIGN §3.4).
-    Heard,
-}
+use super::known::Basis;
 
 /// The leader, as long as a lease is known.
 #[derive(Clone, Debug)]
@@ -224,52 +212,22 @@ impl Core {
         }
     }
 
-    /// The leader, if the lease is known to run: this node's own, its promise to the leader, or a follower's news.
+    /// The leader, if the lease is known to run.
     fn leader_status(&self, now: Boot) -> Option<LeaderStatus> {
+        let known = self.lease_known(now)?;
         let certificate = &self.current()?.verified;
-        if self.resigned_leader().is_some() {
-            return None;
-        }
-        let (until, basis, as_of) = if certificate.leader == self.me {
-            let until = self.holds_lease(now)?.1;
-            (until, Basis::Held, until - self.timing.usable())
-        } else {
-            self.promised_lease(certificate, now)
-                .into_iter()
-                .chain(self.heard_lease())
-                .max_by_key(|known| known.0)?
-        };
-        if until <= now {
-            return None;
-        }
-        let (name, address) = self.called(&certificate.leader);
+        let (name, address) = self.called(&known.leader);
         Some(LeaderStatus {
-            id: certificate.leader,
+            id: known.leader,
             name,
             address,
-            term: certificate.term,
-            lease_left: until.since(now),
-            until,
-            basis,
-            as_of,
+            term: known.term,
+            lease_left: known.until.since(now),
+            until: known.until,
+            basis: known.basis,
+            as_of: known.as_of,
             assurance: certificate.assurance(),
         })
-    }
-
-    /// The lease of this certificate's leader as this voter's own promise tells it: the leader gives up a margin.
-    fn promised_lease(&self, certificate: &VerifiedCertificate, now: Boot) -> Option<(Boot, Basis, Boot)> {
-        let (leader, generation) = (certificate.leader, certificate.leader_generation);
-        let hold = self.voter.live(now)?;
-        let is_its = hold.holder == leader && hold.generation == generation;
-        let given = hold.until - self.timing.lease;
-        (is_its && self.voter.term() <= certificate.term)
-            .then(|| (given + self.timing.usable(), Basis::Promised, given))
-    }
-
-    /// The same as the newest proof tells it.
-    fn heard_lease(&self) -> Option<(Boot, Basis, Boot)> {
-        let as_of = self.followed.as_ref()?.as_of;
-        Some((self.followed_until()?, Basis::Heard, as_of))
     }
 
     /// What people call a node, and where it is.

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::diagnosis::{self, Cause, CauseName};
-use crate::core::status::{Basis, EnclaveStatus, MemberStatus, Status};
+use crate::core::known::Basis;
+use crate::core::status::{EnclaveStatus, MemberStatus, Status};
 use crate::node::NoAnswer;
 use crate::transport::counters::Count;
 

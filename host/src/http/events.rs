@@ -28,9 +28,12 @@ pub async fn watch(State(served): State<Served>, headers: HeaderMap) -> Result<R
     let place = served.watchers.clone().try_acquire_owned().map_err(full)?;
     let (past, news) = served.node.happenings().follow(last_event_id(&headers));
     let (to, events) = mpsc::channel(WATCH_QUEUE);
+    let counters = served.node.http().clone();
+    counters.watchers.up();
     tokio::spawn(async move {
         let _let_go = pass_on(past, news, to).await;
         drop(place);
+        counters.watchers_left.up();
     });
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(EventBody { events })).into_response())
 }

@@ -8,10 +8,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::counters::HttpCounters;
 use super::guard::Access;
 use super::limits::{CONNECTIONS_MAX, EXCHANGE_DEADLINE, FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX, WATCHERS_MAX};
 use super::routes::router;
@@ -131,11 +133,21 @@ impl Default for Bounds {
 
 /// Serves a node's admin address until the returned future is dropped.
 pub async fn serve(listener: TcpListener, access: Access, node: Handle, bounds: Bounds) {
-    serve_routes(listener, router(node, access, bounds.watchers), &bounds).await;
+    let counters = node.http().clone();
+    serve_counted(listener, router(node, access, bounds.watchers), &bounds, counters).await;
 }
 
 /// Serves these routes until the returned future is dropped.
 pub async fn serve_routes(listener: TcpListener, routes: axum::Router, bounds: &Bounds) {
+    serve_counted(listener, routes, bounds, Arc::default()).await;
+}
+
+async fn serve_counted(
+    listener: TcpListener,
+    routes: axum::Router,
+    bounds: &Bounds,
+    counters: Arc<HttpCounters>,
+) {
     let seats = Seats::new(bounds.connections, bounds.connections);
     let mut connections = JoinSet::new();
     loop {
@@ -150,31 +162,44 @@ pub async fn serve_routes(listener: TcpListener, routes: axum::Router, bounds: &
                 continue;
             }
         };
+        counters.connections.up();
         let (mut seat, pushed_out) = seats.take(());
         if pushed_out {
+            counters.connections_pushed_out.up();
             tracing::debug!("all {} admin connections were taken: one had to go", bounds.connections);
         }
-        let (routes, head_deadline) = (routes.clone(), bounds.head_deadline);
+        let (routes, counters, head_deadline) = (routes.clone(), counters.clone(), bounds.head_deadline);
         connections.spawn(async move {
             tokio::select! {
-                () = serve_connection(stream, routes, head_deadline) => (),
+                served = serve_connection(stream, routes, head_deadline) => if served.is_err() {
+                    counters.connections_failed.up();
+                },
                 () = seat.lost() => (),
             }
+            counters.connections_closed.up();
         });
     }
 }
 
-async fn serve_connection(stream: TcpStream, routes: axum::Router, head_deadline: Duration) {
+/// Serves one connection to its end; an error is the client's, or its system's.
+async fn serve_connection(
+    stream: TcpStream,
+    routes: axum::Router,
+    head_deadline: Duration,
+) -> Result<(), Failed> {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_deadline);
     http.max_buf_size(HEAD_MAX).max_headers(FIELDS_MAX);
     // A client that takes nothing of what it is sent does not keep its place for ever.
-    if let Err(error) = socket::prepare(&stream, EXCHANGE_DEADLINE) {
-        tracing::debug!(%error, "an admin connection was gone at once");
-        return;
-    }
+    socket::prepare(&stream, EXCHANGE_DEADLINE).map_err(|error| failed(&error))?;
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "an admin connection ended");
-    }
+    connection.await.map_err(|error| failed(&error))
+}
+
+/// A connection that did not end in order.
+struct Failed;
+
+fn failed(error: &dyn std::error::Error) -> Failed {
+    tracing::debug!(%error, "an admin connection ended");
+    Failed
 }

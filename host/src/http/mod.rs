@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod client;
+pub mod counters;
 pub mod events;
 pub mod follower;
 pub mod guard;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::answers::{Fault, Leader, Members, Overview, Ready};
+use super::counters::count;
 use super::events::watch;
 use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
@@ -20,8 +21,9 @@ use super::orders;
 use crate::clock;
 use crate::core::status::Status;
 use crate::evidence_file;
+use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::node::happening::{Happening, What};
-use crate::node::{Handle, NoAnswer};
+use crate::node::{Handle, NoAnswer, metrics};
 use crate::proof_file::ProofFile;
 
 /// Nobody answered a nonce.
@@ -44,6 +46,7 @@ impl FromRef<Served> for Handle {
 
 /// All routes, behind the guard.
 pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
+    let counters = node.http().clone();
     let served = Served { node, watchers: Arc::new(Semaphore::new(watchers)) };
     let routes = Router::new()
         .route("/v1/leader", get(leader))
@@ -59,8 +62,9 @@ pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
         .route("/v1/drain", post(orders::drain))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .with_state(served);
-    guarded(routes, access, "/v1/status")
+    guarded(routes, access, "/v1/status").layer(middleware::from_fn_with_state(counters, count))
 }
 
 /// Routes of any process, behind the guard; whoever asks for something else is told what there is.
@@ -150,6 +154,12 @@ async fn healthz(State(node): State<Handle>) -> Result<Json<serde_json::Value>, 
 
 async fn readyz(State(node): State<Handle>) -> Result<Ready, Fault> {
     Ok(Ready::of(&node.status().await?, clock::boot()))
+}
+
+/// Answered also by a node that is held up: it then says so, and what is counted without it.
+async fn metrics(State(node): State<Handle>) -> impl IntoResponse {
+    let status = node.status().await.ok();
+    ([(CONTENT_TYPE, METRICS)], metrics::text(&node, status.as_ref(), clock::boot()))
 }
 
 async fn no_such_route(uri: Uri, there_is: &'static str) -> Fault {

@@ -1,6 +1,7 @@
 //! The admin address over real connections, before a node whose answers the test gives.
 
 mod access;
+mod metrics;
 
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::crypto::{NodeKey, Ring, Signer};
@@ -24,7 +25,8 @@ use crate::clock;
 use crate::core::Core;
 use crate::core::config::{Config, FANOUT_DEFAULT, Membership, Observers};
 use crate::core::durable::Record;
-use crate::core::status::{Basis, LeaderStatus, Status};
+use crate::core::known::Basis;
+use crate::core::status::{LeaderStatus, Status};
 use crate::node::happening::What;
 use crate::node::names::Named;
 use crate::node::outlets::Happenings;

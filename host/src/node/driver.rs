@@ -21,6 +21,7 @@ use super::handle::{Question, Shared};
 use super::inbound::Inbound;
 use super::last_words::LastWords;
 use super::limits::SLEEP_MAX;
+use super::measures::Measures;
 use super::outlets::Outlets;
 use crate::clock;
 use crate::core::Core;
@@ -67,6 +68,7 @@ pub struct Driver {
     pub halted: Option<HaltReason>,
     /// Who waits for a nonce to be answered.
     pub proving: Vec<(Nonce, oneshot::Sender<Status>)>,
+    pub measures: Measures,
     /// Why the record could not be written, the last time.
     pub write_error: Option<String>,
 }
@@ -155,6 +157,7 @@ impl Driver {
                 events.extend(actions.filter_map(|action| self.dropped(action)));
             }
         }
+        self.measures.see(&self.core, clock::boot());
     }
 
     /// An action that is not done, since the record before it did not reach the disk. A question to an enclave is
@@ -191,7 +194,10 @@ impl Driver {
     }
 
     fn persist(&mut self, record: &Record) -> Result<(), NotPersisted> {
-        match self.storage.save(record) {
+        let begun = clock::boot();
+        let saved = self.storage.save(record);
+        self.shared.times.record_write.observe(clock::boot().since(begun));
+        match saved {
             Ok(()) => {
                 self.shared.counters.records_written.up();
                 self.write_error = None;
@@ -248,6 +254,7 @@ impl Driver {
         if unknown {
             self.outlets.names_mut().learn(&self.core.status(clock::now()));
         }
+        self.measures.notice(notice, clock::boot());
         self.outlets.notice(notice);
     }
 

@@ -15,10 +15,12 @@ use tokio::time::timeout;
 use super::counters::Counters;
 use super::leadership::{Held, Leadership};
 use super::limits::{ANSWER_DEADLINE, PROOF_DEADLINE};
+use super::measures::Times;
 use super::outlets::Happenings;
 use super::work::{Worker, Workers};
 use crate::core::event::Command;
 use crate::core::status::Status;
+use crate::http::counters::HttpCounters;
 use crate::proof_file::ProofFile;
 use crate::transport::counters::Count;
 use crate::transport::links::Links;
@@ -69,6 +71,10 @@ pub(crate) struct Shared {
     pub counters: Counters,
     /// Who works while this node leads.
     pub workers: Workers,
+    /// How long things took.
+    pub times: Times,
+    /// What the admin address counts.
+    pub http: Arc<HttpCounters>,
     /// What counts besides; not kept alive by those who read.
     pub links: Weak<Links>,
     /// The state directory, where the certificates are.
@@ -146,6 +152,16 @@ impl Handle {
     /// The node's state directory.
     pub fn state(&self) -> &Path {
         &self.shared.state
+    }
+
+    /// How long things took at this node.
+    pub fn times(&self) -> &Times {
+        &self.shared.times
+    }
+
+    /// What its admin address counts.
+    pub fn http(&self) -> &Arc<HttpCounters> {
+        &self.shared.http
     }
 
     /// What happens at the node, to follow.

@@ -20,6 +20,7 @@ use super::handle::{Handle, Shared};
 use super::inbound::translate;
 use super::last_words::LastWords;
 use super::limits::{ANSWERS_WAITING, EVENTS_WAITING, FLUSH_DEADLINE, QUESTIONS_WAITING};
+use super::measures::Measures;
 use super::names::Names;
 use super::outlets::Outlets;
 use super::succession::{self, Known, Named, SuccessionError};
@@ -107,6 +108,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let asker = Asker::new(&config.enclaves, &identity, timing, Runtime::current(), to_answered);
     let link = config.supervisor.clone().filter(|_| config.votes());
     let last_words = link.map(|link| LastWords::new(link, config.key.seed()));
+    let measures = Measures::new(me, shared.clone());
     let driver = Driver {
         core: core(config, loaded, predecessor),
         last_words,
@@ -120,6 +122,7 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         leaving: None,
         halted: None,
         proving: Vec::new(),
+        measures,
         write_error: None,
     };
     driver.bequeath();

@@ -8,6 +8,7 @@ mod demo;
 mod enclave;
 mod hostile;
 mod leader;
+mod measures;
 mod open;
 mod operator;
 mod orders;
