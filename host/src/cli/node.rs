@@ -34,8 +34,11 @@ use crate::trust_file;
 const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
 
 const AFTER_HELP: &str = "\
-With --manifest the node is one of that cluster's voters, or an observer; with -p it is one of an open cluster, for
-trying out and for networks you trust. SIGTERM and SIGINT end it in order, a second one at once.
+With --manifest the node is one of that cluster's voters, or, with a key of its own
+that the manifest admits, an observer: it follows, verifies and serves the same
+admin address, votes in nothing and asks no enclave. --observe makes sure of that.
+With -p it is one of an open cluster, for trying out and for networks you trust.
+SIGTERM and SIGINT end it in order, a second one at once.
 
 CMD runs only while this node leads: started when it holds the lease, asked to end by SIGTERM when a third of the lease
 is left and no renewal came, killed with all that it has started before the lease ends, and started again when the node
@@ -45,6 +48,7 @@ ends by itself, it is started again after a while. docs/LEADER_ONLY_WORK.md says
 Examples:
   nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
   nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443
+  nitro-elect node --manifest cluster.toml --state observer --observe --admin 127.0.0.1:16000
   nitro-elect node --manifest cluster.2.toml --state node-1 --approvals a.approval b.approval c.approval
 
   A command that runs on the leader alone, and is stopped before the next leader's begins:
@@ -82,6 +86,9 @@ pub struct Args {
     /// The cluster's manifest; without it the node is one of an open cluster
     #[arg(long, value_name = "FILE", env = "NITRO_ELECT_MANIFEST", hide_env_values = true, requires = "state", conflicts_with_all = ["port", "neighbours", "trust", "alone"])]
     manifest: Option<PathBuf>,
+    /// Follow the cluster and vote in nothing; the key must not be a voter's, and the manifest must admit observers
+    #[arg(long, requires = "manifest")]
+    observe: bool,
     /// The state directory, with the node's key [open cluster: nitro-elect/open-PORT in the user's state directory]
     #[arg(long, value_name = "DIR", env = "NITRO_ELECT_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
@@ -256,7 +263,8 @@ fn listed(args: &Args, path: &Path) -> Result<NodeConfig, Failure> {
     let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
     let state = args.state.as_deref().expect("the parser asks for --state beside --manifest");
     let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
-    let mut config = NodeConfig::listed(&manifest, state, args.enclaves.clone(), said)?;
+    let configure = if args.observe { NodeConfig::observing } else { NodeConfig::listed };
+    let mut config = configure(&manifest, state, args.enclaves.clone(), said)?;
     config.shown = shown(args, path)?;
     Ok(config)
 }

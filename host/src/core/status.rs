@@ -287,13 +287,17 @@ impl Core {
         self.enclaves.slots().iter().map(status).collect()
     }
 
-    /// Ready once a promise from before the start has ended or was renewed to the present leader (DESIGN §3.6).
+    /// Ready once a promise from before the start has ended or was renewed to the present leader (DESIGN §3.6); an
+    /// observer, which promises nothing, once it has verified a certificate.
     fn ready(&self, now: Boot) -> Result<(), String> {
         if self.halted {
             return Err("stopped signing".into());
         }
         if self.voter.has_lost_votes() {
             return Err("its earlier votes are lost; waiting for what other voters tell".into());
+        }
+        if !self.is_voter() && self.current().is_none() {
+            return Err("it observes, and has verified no certificate yet".into());
         }
         match self.hold_left(now) {
             Some(left) => {

@@ -41,6 +41,24 @@ pub enum ConfigError {
         /// The names of those who vote.
         voters: String,
     },
+    /// Its key is a voter's, and it was to observe.
+    #[error("the key of {} is voter {name:?} of the manifest: it cannot observe, as the others count on its vote", .state.display())]
+    Votes {
+        /// The voter's name.
+        name: String,
+        /// Its state directory.
+        state: PathBuf,
+    },
+    /// It was to observe a cluster that admits no observers, or others.
+    #[error("the manifest does not admit the key {key} of {} as an observer ({admits})", .state.display())]
+    NotAdmitted {
+        /// The key.
+        key: NodeId,
+        /// Its state directory.
+        state: PathBuf,
+        /// Whom it admits.
+        admits: &'static str,
+    },
     /// The manifest's address cannot be dialled or listened at.
     #[error("the address {address:?} of this node cannot be used: {fault}")]
     Address {
@@ -65,6 +83,13 @@ impl Help for ConfigError {
             ConfigError::NotAMember { .. } => {
                 "name the state directory of one of its voters with --state, or the manifest that has this key".into()
             }
+            ConfigError::Votes { .. } => {
+                "leave out --observe, or make a key for the observer with `nitro-elect keygen --state DIR`".into()
+            }
+            ConfigError::NotAdmitted { key, .. } => format!(
+                "set observers in the manifest of every voter, to a number or to a list with {key}, and restart them one \
+                 by one; the electorate stays the same"
+            ),
             ConfigError::Address { .. } => "correct the address in the manifest on every node, or give --listen".into(),
             ConfigError::Name(_) => "give another --name".into(),
             ConfigError::NotDialable(_) => "give an IP address and a port from 1 on".into(),
@@ -97,7 +122,8 @@ pub struct OpenNode {
 }
 
 impl NodeConfig {
-    /// A node of a cluster with a manifest: a voter if its key is one, else an observer if those are admitted.
+    /// A node of a cluster with a manifest: a voter if its key is one, else an observer if those are admitted. An
+    /// observer calls no elections, so it asks no enclave.
     pub fn listed(
         manifest: &Manifest,
         state: &Path,
@@ -105,7 +131,9 @@ impl NodeConfig {
         said: Listed,
     ) -> Result<Self, ConfigError> {
         let key = keys::load(state)?;
-        let (name, reach) = match manifest.electorate.voter(&key.id()) {
+        let voter = manifest.electorate.voter(&key.id());
+        let enclaves = voter.map_or_else(Vec::new, |_| enclaves);
+        let (name, reach) = match voter {
             Some(voter) => (voter.name.clone(), voter_reach(&voter.address, said.listen)?),
             None => observer(manifest, &key, state, said)?,
         };
@@ -114,6 +142,30 @@ impl NodeConfig {
             observers: manifest.observers.clone(),
         };
         Ok(Self::with(name, reach, membership, key, state, enclaves))
+    }
+
+    /// A node that follows the cluster of a manifest and votes in nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError::Votes`] for a voter's key: one that only watched would be counted on in vain.
+    pub fn observing(
+        manifest: &Manifest,
+        state: &Path,
+        enclaves: Vec<Endpoint>,
+        said: Listed,
+    ) -> Result<Self, ConfigError> {
+        let key = keys::load(state)?.id();
+        if let Some(voter) = manifest.electorate.voter(&key) {
+            return Err(ConfigError::Votes { name: voter.name.clone(), state: state.to_path_buf() });
+        }
+        if !admits(&manifest.observers, &key) {
+            let admits = match manifest.observers {
+                Observers::Off | Observers::Open(_) => "it admits none",
+                Observers::Listed(_) => "it lists others",
+            };
+            return Err(ConfigError::NotAdmitted { key, state: state.to_path_buf(), admits });
+        }
+        Self::listed(manifest, state, enclaves, said)
     }
 
     /// A node of an open cluster. Its state and key are made at its first start.
@@ -190,12 +242,7 @@ fn observer(
     state: &Path,
     said: Listed,
 ) -> Result<(String, Reach), ConfigError> {
-    let admitted = match &manifest.observers {
-        Observers::Off => false,
-        Observers::Listed(keys) => keys.contains(&key.id()),
-        Observers::Open(most) => *most > 0,
-    };
-    if !admitted {
+    if !admits(&manifest.observers, &key.id()) {
         let (key, state) = (key.id(), state.join(KEY_FILE));
         return Err(ConfigError::NotAMember { key, state, voters: named(manifest) });
     }
@@ -207,6 +254,14 @@ fn observer(
         peers: vec![],
     };
     Ok((checked_name(said.name.unwrap_or_else(|| key.id().short()))?, reach))
+}
+
+fn admits(observers: &Observers, key: &NodeId) -> bool {
+    match observers {
+        Observers::Off => false,
+        Observers::Listed(keys) => keys.contains(key),
+        Observers::Open(most) => *most > 0,
+    }
 }
 
 /// The voters' names, or as many as a sentence can hold.

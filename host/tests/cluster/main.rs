@@ -4,6 +4,7 @@
 //! machine, and the times that are asserted are bounds of the protocol.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod demo;
 mod enclave;
 mod hostile;
