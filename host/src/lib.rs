@@ -50,6 +50,7 @@ pub mod eif;
 pub mod enclave_client;
 pub mod evidence_file;
 pub mod fence;
+pub mod gate;
 pub mod help;
 pub mod http;
 pub mod input;

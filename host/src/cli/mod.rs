@@ -10,12 +10,14 @@ mod admin_flags;
 mod attestation;
 mod checklist;
 mod completions;
+mod connect;
 mod demo;
 mod drain;
 mod eif;
 mod electorate_flags;
 mod environment;
 mod failure;
+mod gate;
 mod init;
 mod keygen;
 mod log;
@@ -83,6 +85,8 @@ enum Command {
     Demo(demo::Args),
     Node(Box<node::Args>),
     Proxy(proxy::Args),
+    Gate(Box<gate::Args>),
+    Connect(Box<connect::Args>),
     Keygen(keygen::Args),
     Manifest(manifest::Args),
     Init(init::Args),
@@ -124,6 +128,8 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Node(args) => node::run(&args),
         Command::Proxy(args) => proxy::run(args),
+        Command::Gate(args) => gate::run(*args),
+        Command::Connect(args) => connect::run(*args),
         Command::Keygen(args) => keygen::run(args),
         Command::Manifest(args) => manifest::run(args),
         Command::Init(args) => init::run(args),

@@ -43,6 +43,8 @@ pub enum Service {
     Enclave,
     /// A node's supervisor to its peers, once: the node's last will.
     Will,
+    /// Whoever leads to a gate, with the node's key.
+    Gate,
 }
 
 impl Service {
@@ -52,6 +54,7 @@ impl Service {
             Service::Peer => b"nitro-elect/1/peer",
             Service::Enclave => b"nitro-elect/1/enclave",
             Service::Will => b"nitro-elect/1/will",
+            Service::Gate => b"nitro-elect/1/gate",
         }
     }
 }

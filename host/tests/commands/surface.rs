@@ -3,7 +3,7 @@
 use crate::{program, run, said};
 
 /// Every command and group.
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["keygen"],
     &["manifest"],
@@ -12,6 +12,8 @@ const COMMANDS: [&[&str]; 20] = [
     &["manifest", "digest"],
     &["init"],
     &["proxy"],
+    &["gate"],
+    &["connect"],
     &["verify"],
     &["status"],
     &["watch"],

@@ -1,0 +1,205 @@
+//! `nitro-elect gate`: the one way to a resource, open for whoever proves to lead.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nitro_elect_protocol::ids::Term;
+
+use crate::duration;
+use crate::gate::limits::DRAIN_DEFAULT;
+use crate::gate::{Gate, GateConfig, leave_word};
+use crate::http::guard::Hosts;
+use crate::http::token::Token;
+use crate::http::{self, Admin, Bounds};
+use crate::logging::{self, LogFormat};
+use crate::manifest::Manifest;
+use crate::signals::{NoProcess, Signals};
+use crate::transport::endpoint::{Endpoint, HostPort};
+use crate::verify::Accept;
+
+use super::failure::{FAILED, Failure, USAGE};
+
+const AFTER_HELP: &str = "\
+A connection is let in, and kept, only while the gate holds a lease proof with a
+nonce of its own that names the node key by which the connection authenticated.
+A higher term closes the connections of the lower one: nothing more of them is
+forwarded, and the next leader is let in when the resource has ended each. What
+the resource does not end in --drain ends with --fence-cmd, or waits for your
+word: --drained TERM. Without a proof, nothing passes.
+
+A resource has exactly one gate, and must be reachable through it alone; see
+docs/FENCING.md, also for which resources this is enough.
+
+Examples:
+  nitro-elect gate --listen 0.0.0.0:6432 --upstream 127.0.0.1:5432 \\
+      --manifest cluster.toml --state /var/lib/nitro-elect/gate
+
+  By the database's Unix socket, with a command that ends what is left of a term:
+    nitro-elect gate --listen 0.0.0.0:6432 --upstream unix:///run/postgresql/.s.PGSQL.5432 \\
+        --manifest cluster.toml --state gate --fence-cmd ./end-backends
+
+  Requests of HTTP, each with its term:
+    nitro-elect gate --http --listen 0.0.0.0:6480 --upstream 127.0.0.1:8080 \\
+        --manifest cluster.toml --state gate
+
+  Is it open, and if not, why; and your word that term 7 is over:
+    curl --fail http://127.0.0.1:16432/readyz
+    nitro-elect gate --drained 7 --state gate
+
+The fence command is run by /bin/sh with NITRO_ELECT_TERM, the term that is over. It
+must return 0 only when nothing of that term works in the resource any more.
+
+Exit codes:
+  0        stopped as told, and the resource had ended what it had
+  1        could not start or run, or stopped with connections of a term in doubt
+  2        wrong usage, or a file could not be read
+  128 + n  ended at once by a second signal n";
+
+/// Let only the leader through to a resource
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Where leaders connect, with `nitro-elect connect`
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "drained")]
+    listen: Option<HostPort>,
+    /// The resource: HOST:PORT, unix://PATH or vsock://CID:PORT
+    #[arg(long, value_name = "ENDPOINT", required_unless_present = "drained")]
+    upstream: Option<Endpoint>,
+    /// The cluster's manifest; its successor too, while that is being introduced
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NITRO_ELECT_MANIFEST",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    #[arg(required_unless_present = "drained")]
+    manifest: Vec<PathBuf>,
+    /// The gate's state directory, made if it is not there; one for each resource
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Admin address of a node to ask for proofs, so that the gate hears of a new leader early; may be given again
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    node: Vec<HostPort>,
+    /// The admin token that those nodes want
+    #[arg(long, value_name = "FILE", requires = "node")]
+    token_file: Option<PathBuf>,
+    /// How long the resource has to end the connections of a term that is over
+    #[arg(long, value_name = "SPAN", value_parser = duration::parse, default_value = DRAIN_DEFAULT)]
+    drain: Duration,
+    /// A command that ends, in the resource, what is left of a term
+    #[arg(long, value_name = "CMD")]
+    fence_cmd: Option<String>,
+    /// Forward requests of HTTP/1.1 instead of bytes, each with its term
+    #[arg(long)]
+    http: bool,
+    /// Say that nothing of this term works in the resource any more, to the gate of this state directory
+    #[arg(long, value_name = "TERM", conflicts_with_all = ["listen", "upstream", "node", "fence_cmd", "http"])]
+    drained: Option<u64>,
+    /// Where to serve /healthz, /readyz, /status and /metrics [default: 127.0.0.1, the port of --listen + 10000, or any]
+    #[arg(long, value_name = "HOST:PORT", env = "NITRO_ELECT_GATE_ADMIN", hide_env_values = true)]
+    admin: Option<HostPort>,
+    /// Let other machines reach the admin address
+    #[arg(long)]
+    danger_open: bool,
+    /// Accept a simulated enclave
+    #[arg(long)]
+    allow_simulated: bool,
+    /// Accept an enclave in debug mode
+    #[arg(long)]
+    allow_debug: bool,
+    /// How log lines look [default: human on a terminal, json otherwise]
+    #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
+    log_format: Option<LogFormat>,
+}
+
+/// Serves until it is told to stop, or leaves an operator's word.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if let Some(term) = args.drained {
+        return say_drained(&args, Term(term));
+    }
+    logging::start(args.log_format);
+    let config = config(&args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(NoProcess)?;
+    let served = runtime.block_on(serve(&args, config));
+    runtime.shutdown_background();
+    served
+}
+
+fn say_drained(args: &Args, term: Term) -> Result<ExitCode, Failure> {
+    leave_word(&args.state, term).map_err(|error| {
+        let what = format!("your word could not be left in {}: {error}", args.state.display());
+        Failure::new(FAILED, what, "name the gate's state directory with --state, and run as the gate's user")
+    })?;
+    eprintln!(
+        "noted for term {term}: the gate takes it within a second, or at its start; its log and /readyz tell"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &Args) -> Result<GateConfig, Failure> {
+    let (Some(listen), Some(upstream)) = (args.listen.clone(), args.upstream.clone()) else {
+        return Err(Failure::new(USAGE, "--listen and --upstream are missing", "give both"));
+    };
+    let load = |path: &PathBuf| Ok(Manifest::load(path).map_err(Failure::unreadable)?.electorate);
+    let token = args.token_file.as_deref().map(Token::read).transpose().map_err(Failure::unreadable)?;
+    Ok(GateConfig {
+        listen,
+        upstream,
+        electorates: args.manifest.iter().map(load).collect::<Result<_, Failure>>()?,
+        accept: Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: false },
+        state: args.state.clone(),
+        nodes: args.node.clone(),
+        token,
+        drain: args.drain,
+        fence_command: args.fence_cmd.clone(),
+        is_http: args.http,
+    })
+}
+
+async fn serve(args: &Args, config: GateConfig) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::take().map_err(NoProcess)?;
+    let admin = match &args.admin {
+        Some(address) => Admin::At { address: address.clone(), may_expose: args.danger_open },
+        None => Admin::Beside { port: config.listen.port() },
+    };
+    let admin = http::bind(&admin).await?;
+    let admin_address = admin.local_addr().map_err(NoProcess)?;
+    introduce(&config);
+    let gate = Gate::start(config).await?;
+    tracing::info!(
+        "listening at {} with key {}, at http://{admin_address} for probes",
+        gate.address(),
+        gate.key()
+    );
+    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
+    let routes = gate.routes(hosts);
+    let probes = tokio::spawn(async move { http::serve_routes(admin, routes, &Bounds::default()).await });
+    signals.next().await;
+    tracing::info!("stopping: nothing more is forwarded; once more ends at once");
+    let is_drained = tokio::select! {
+        is_drained = gate.shutdown() => is_drained,
+        signal = signals.next() => return Ok(ExitCode::from(signal.exit_code())),
+    };
+    probes.abort();
+    if !is_drained {
+        tracing::error!("stopped with connections in doubt: the next start begins with them");
+        return Ok(ExitCode::from(FAILED));
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn introduce(config: &GateConfig) {
+    let version = env!("CARGO_PKG_VERSION");
+    let cluster = config.electorates.first().map(|electorate| electorate.name.as_str()).unwrap_or_default();
+    tracing::info!("nitro-elect {version}: gate of cluster {cluster:?} before {}", config.upstream);
+    if config.accept.simulated || config.accept.debug {
+        tracing::warn!("accepts proofs that are worth less than attested, as you say");
+    }
+    if config.fence_command.is_none() {
+        tracing::info!("no --fence-cmd: what the resource does not end by itself waits for an operator");
+    }
+}

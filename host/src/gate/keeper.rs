@@ -1,0 +1,231 @@
+//! The door with its memory: proofs are judged, records made durable, and the pass of each term given out and taken
+//! back, all under one lock, in the order that the rules ask for.
+//!
+//! Everything here may wait for the disk; call it where that is allowed ([`Gatehouse::with`]).
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
+use nitro_elect_protocol::time::{Boot, Now};
+
+use super::closed::Closed;
+use super::door::{ConnectionId, Door, Due, Ending, Step};
+use super::pass::Pass;
+use crate::clock;
+use crate::fence::{FenceState, Record, Rules, fresh_nonce};
+use crate::proof_file::ProofFile;
+
+/// Rules, door and disk.
+#[derive(Debug)]
+pub struct Keeper {
+    rules: Rules,
+    door: Door,
+    state: FenceState,
+    /// What connections of the present term look at.
+    pass: watch::Sender<Pass>,
+    /// The newest nonce and when it was drawn. One serves all who ask within a moment, so that asking costs no memory.
+    fresh: Option<(Nonce, Boot)>,
+    moment: Duration,
+}
+
+/// What is known at a moment.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    /// The highest term admitted.
+    pub term: Term,
+    /// Who leads in it.
+    pub leader: Option<NodeId>,
+    /// What is left of its proof.
+    pub left: Duration,
+    /// Connections to the resource that have not ended.
+    pub connections: usize,
+    /// Whether a crash now would leave the term in doubt.
+    pub marked: bool,
+    /// Why nothing passes: a short name, and words.
+    pub closed: Option<(&'static str, String)>,
+}
+
+/// What a connection was let in with.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its number.
+    pub id: ConnectionId,
+    /// Its term.
+    pub term: Term,
+    /// What it has to look at.
+    pub pass: watch::Receiver<Pass>,
+}
+
+impl Keeper {
+    /// A keeper for these rules and this state, for clusters with this lease.
+    pub fn new(rules: Rules, state: FenceState, drain: Duration, has_command: bool, lease: Duration) -> Self {
+        let door = Door::new(state.record().clone(), drain, has_command, clock::boot());
+        let (pass, _) = watch::channel(Pass::NONE);
+        Keeper { rules, door, state, pass, fresh: None, moment: lease / 20 }
+    }
+
+    /// A nonce of this moment.
+    pub fn nonce(&mut self) -> Nonce {
+        let now = clock::boot();
+        if let Some((nonce, drawn)) = self.fresh
+            && now.since(drawn) < self.moment
+        {
+            return nonce;
+        }
+        let nonce = fresh_nonce();
+        self.rules.note(nonce, now);
+        self.fresh = Some((nonce, now));
+        nonce
+    }
+
+    /// Judges a proof that a key presents (or that somebody delivered), and opens or closes the door by it.
+    pub fn present(&mut self, proof: &ProofFile, key: Option<NodeId>) -> Result<(), Closed> {
+        let standing = self.rules.judge(proof, key, Term(0), clock::now())?;
+        let now = clock::boot();
+        standing.check_clock(now)?;
+        let stepped = self.door.present(&standing, now);
+        let done = match stepped {
+            Ok(Step::Done) => Ok(()),
+            Ok(Step::Save(record)) => {
+                self.save(record, standing.until).inspect(|()| {
+                    // The connections of the term before are all over: those of this one look at another pass.
+                    self.pass.send_modify(|pass| pass.until = Boot(0));
+                    self.pass = watch::channel(Pass::NONE).0;
+                })
+            }
+            Err(why) => Err(why),
+        };
+        self.show();
+        done
+    }
+
+    fn save(&mut self, record: Record, until: Boot) -> Result<(), Closed> {
+        self.state.save(record.clone()).map_err(Closed::NotDurable)?;
+        self.door.saved(record, until, clock::boot());
+        Ok(())
+    }
+
+    /// Tells connections until when they may act.
+    fn show(&self) {
+        let until = self.door.until();
+        self.pass.send_if_modified(|pass| {
+            let changed = pass.until != until;
+            pass.until = until;
+            changed
+        });
+    }
+
+    /// Lets a connection of this key in. The mark is durable when this returns.
+    pub fn enter(&mut self, key: NodeId) -> Result<Entry, Closed> {
+        let entered = match self.door.enter(key, clock::boot()) {
+            Err(Ok(record)) => {
+                self.save(record, Boot(0))?;
+                self.door.enter(key, clock::boot())
+            }
+            entered => entered,
+        };
+        match entered {
+            Ok(id) => Ok(Entry { id, term: self.door.term(), pass: self.pass.subscribe() }),
+            Err(Err(why)) => Err(why),
+            Err(Ok(_)) => Err(Closed::NotDurable(io::Error::other("the mark did not stay"))),
+        }
+    }
+
+    /// A connection can reach the resource no more.
+    pub fn ended(&mut self, id: ConnectionId, ending: Ending) {
+        self.door.ended(id, ending, clock::boot());
+    }
+
+    /// Does what time made due; the term to run the fence command for, if that is.
+    pub fn tick(&mut self) -> Result<Option<Term>, Closed> {
+        match self.door.tick(clock::boot()) {
+            None => Ok(None),
+            Some(Due::Save(record)) => self.save(record, Boot(0)).map(|()| None),
+            Some(Due::Fence(term)) => Ok(Some(term)),
+        }
+    }
+
+    /// How the fence command went.
+    pub fn fenced(&mut self, succeeded: bool) {
+        if self.door.fenced(succeeded, clock::boot()) {
+            self.abandon();
+        }
+    }
+
+    /// An operator's word that a term is over.
+    pub fn drained(&mut self, term: Term) -> Result<(), String> {
+        let abandon = self.door.drained(term)?;
+        if abandon {
+            self.abandon();
+        }
+        Ok(())
+    }
+
+    fn abandon(&self) {
+        self.pass.send_replace(Pass { until: Boot(0), abandoned: true });
+    }
+
+    /// Lets nobody in any more and takes back what was given.
+    pub fn stop(&mut self) {
+        self.door.stop();
+        self.show();
+    }
+
+    /// Whether a keeper that stopped has seen the end of every connection.
+    pub fn is_at_rest(&self) -> bool {
+        self.door.is_at_rest()
+    }
+
+    /// What is known now.
+    pub fn situation(&self, now: Now) -> Situation {
+        let why = self.door.why_closed(now.boot);
+        Situation {
+            term: self.door.term(),
+            leader: self.door.leader(),
+            left: self.door.until().since(now.boot),
+            connections: self.door.connections(),
+            marked: self.door.is_marked(),
+            closed: why.map(|why| (why.reason(), why.to_string())),
+        }
+    }
+}
+
+/// The keeper, shared by all connections.
+#[derive(Clone, Debug)]
+pub struct Gatehouse(Arc<Mutex<Keeper>>);
+
+impl Gatehouse {
+    /// Shares a keeper.
+    pub fn new(keeper: Keeper) -> Self {
+        Gatehouse(Arc::new(Mutex::new(keeper)))
+    }
+
+    /// Does something that may wait for the disk or take time to compute, on a thread for that.
+    pub async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Keeper) -> T + Send + 'static) -> T {
+        let shared = self.clone();
+        match tokio::task::spawn_blocking(move || work(&mut shared.now())).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => std::future::pending().await, // the runtime ends, and this task with it
+        }
+    }
+
+    /// Reads a proof, judges it, and opens or closes the door by it.
+    pub async fn present(&self, text: Vec<u8>, key: Option<NodeId>) -> Result<(), Closed> {
+        let shared = self.clone();
+        let judged = tokio::task::spawn_blocking(move || {
+            let text = String::from_utf8(text).map_err(|_| Closed::Unreadable("it is no text".into()))?;
+            let proof = ProofFile::parse(&text).map_err(|error| Closed::Unreadable(error.to_string()))?;
+            shared.now().present(&proof, key)
+        });
+        judged.await.unwrap_or(Err(Closed::Stopping))
+    }
+
+    /// The keeper, once nobody else has it: milliseconds, while it writes.
+    pub fn now(&self) -> MutexGuard<'_, Keeper> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! A connection to the resource that forwards nothing without a valid ticket, and that is never dropped before its end:
+//! when its user lets it go, writing is shut down, and what the resource still says is read and discarded until the
+//! resource's own end of the stream. A reset would leave it at work on what it has received.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::watch;
+
+use super::limits::{COPY_CHUNK, DIAL_DEADLINE};
+use super::pass::{Pass, Ticket, abandoned, over};
+use crate::transport::connect::{ConnectError, connect};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::stream::Stream;
+
+/// The connection. See the module.
+pub struct Upstream {
+    /// Nothing once it has ended.
+    open: Option<(Stream, Ticket)>,
+    pass: watch::Receiver<Pass>,
+}
+
+impl Upstream {
+    /// Connects to the resource on this ticket.
+    pub async fn dial(resource: &Endpoint, mut ticket: Ticket) -> Result<Self, ConnectError> {
+        let stream = connect(resource, None, DIAL_DEADLINE).await?;
+        ticket.opened();
+        let pass = ticket.watch();
+        Ok(Upstream { open: Some((stream, ticket)), pass })
+    }
+
+    /// Ends when nothing more may be forwarded.
+    pub fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        over(self.pass.clone())
+    }
+
+    fn ended(&mut self, by_resource: bool) {
+        if let Some((_, mut ticket)) = self.open.take()
+            && by_resource
+        {
+            ticket.at_end();
+        }
+    }
+}
+
+fn is_over() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection to the resource is over")
+}
+
+impl AsyncRead for Upstream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let (room, Some((stream, _))) = (buffer.remaining(), &mut self.open) else {
+            return Poll::Ready(Ok(()));
+        };
+        match Pin::new(stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) if room > 0 && buffer.filled().len() == before => {
+                self.ended(true);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                self.ended(false);
+                Poll::Ready(Err(error))
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl AsyncWrite for Upstream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.open {
+            // The look at the clock comes right before the write, each time.
+            Some((stream, ticket)) if ticket.is_valid() => Pin::new(stream).poll_write(context, bytes),
+            _ => Poll::Ready(Err(is_over())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.open {
+            Some((stream, _)) => Pin::new(stream).poll_flush(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.open {
+            Some((stream, _)) => Pin::new(stream).poll_shutdown(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        let Some((stream, ticket)) = self.open.take() else { return };
+        // Without a runtime the process is ending: the mark stays set, which says that this end was not seen.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(drain(stream, ticket));
+        }
+    }
+}
+
+/// Waits for the resource's end of the stream.
+async fn drain(mut stream: Stream, mut ticket: Ticket) {
+    let pass = ticket.watch();
+    let to_its_end = async {
+        // A resource that is gone already cannot be told; what it says is read all the same.
+        let _may_be_gone = stream.shutdown().await;
+        let mut discarded = vec![0; COPY_CHUNK];
+        loop {
+            match stream.read(&mut discarded).await {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the resource broke before its end");
+                    return false;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        is_end = to_its_end => if is_end { ticket.at_end() },
+        () = abandoned(pass) => {}
+    }
+}

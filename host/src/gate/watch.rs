@@ -1,0 +1,116 @@
+//! What time asks of a gate: marks that may go, a fence command that is due, an operator's word, and a line in the log
+//! whenever the door opens or closes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use nitro_elect_protocol::ids::Term;
+
+use super::limits::{FENCE_DEADLINE, TICK};
+use super::shared::Shared;
+use crate::storage::atomic;
+
+/// The file of the state directory in which an operator says that a term is over.
+const WORD_FILE: &str = "drained";
+const MODE: u32 = 0o600;
+
+/// Leaves an operator's word for the gate of a state directory, which takes it when it next looks, or at its start.
+pub fn leave_word(dir: &Path, term: Term) -> io::Result<()> {
+    atomic::replace(&dir.join(WORD_FILE), format!("{term}\n").as_bytes(), MODE)
+}
+
+/// Looks at the time for as long as the gate lives.
+pub async fn watch_over(shared: Arc<Shared>, dir: PathBuf, command: Option<String>) {
+    let mut running = JoinSet::new();
+    let mut told: Option<Option<&'static str>> = None;
+    loop {
+        take_word(&shared, &dir).await;
+        match shared.gatehouse.with(|keeper| keeper.tick()).await {
+            Ok(None) => {}
+            Ok(Some(term)) => {
+                running.spawn(fence(shared.clone(), command.clone(), term));
+            }
+            Err(error) => {
+                shared.counters.not_durable.up();
+                if shared.may_log() {
+                    tracing::error!("{error}");
+                }
+            }
+        }
+        while running.try_join_next().is_some() {}
+        tell(&shared, &mut told);
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// A line when the door opens, closes, or is closed for another reason.
+fn tell(shared: &Shared, told: &mut Option<Option<&'static str>>) {
+    let closed = shared.why_closed();
+    let reason = closed.as_ref().map(|(reason, _)| *reason);
+    if *told == Some(reason) {
+        return;
+    }
+    *told = Some(reason);
+    match closed {
+        Some((_, why)) => tracing::warn!("closed: {why}"),
+        None => {
+            let now = shared.gatehouse.now().situation(crate::clock::now());
+            let leader = now.leader.map(|leader| shared.name(&leader)).unwrap_or_default();
+            tracing::info!("open for {leader} in term {}", now.term);
+        }
+    }
+}
+
+/// Takes an operator's word, once.
+async fn take_word(shared: &Shared, dir: &Path) {
+    let path = dir.join(WORD_FILE);
+    let Ok(text) = fs::read_to_string(&path) else { return };
+    if let Err(error) = fs::remove_file(&path) {
+        if shared.may_log() {
+            tracing::error!("{} cannot be removed, so it is not taken: {error}", path.display());
+        }
+        return;
+    }
+    let Ok(term) = text.trim().parse().map(Term) else {
+        return tracing::warn!("what was in {} is no term", path.display());
+    };
+    match shared.gatehouse.with(move |keeper| keeper.drained(term)).await {
+        Ok(()) => {
+            tracing::warn!("an operator says that nothing of term {term} works in the resource any more")
+        }
+        Err(why) => tracing::warn!("an operator's word was not taken: {why}"),
+    }
+}
+
+/// Runs the fence command for a term, and says how it went.
+async fn fence(shared: Arc<Shared>, command: Option<String>, term: Term) {
+    shared.counters.fence_commands.up();
+    let outcome = run(command.as_deref().unwrap_or("false"), term).await;
+    match &outcome {
+        Ok(()) => tracing::warn!("the fence command for term {term} succeeded"),
+        Err(why) => {
+            shared.counters.fence_commands_failed.up();
+            tracing::error!("the fence command for term {term} failed: {why}");
+        }
+    }
+    let succeeded = outcome.is_ok();
+    shared.gatehouse.with(move |keeper| keeper.fenced(succeeded)).await;
+}
+
+async fn run(command: &str, term: Term) -> Result<(), String> {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).env("NITRO_ELECT_TERM", term.to_string());
+    let status = shell.stdin(Stdio::null()).kill_on_drop(true).status();
+    match timeout(FENCE_DEADLINE, status).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(status.to_string()),
+        Ok(Err(error)) => Err(format!("it could not be started: {error}")),
+        Err(_) => Err(format!("it did not end within {FENCE_DEADLINE:?}")),
+    }
+}
