@@ -56,8 +56,8 @@ exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust
 	@$${CARGO_TARGET_DIR:-target}/release/exhaust $(BOUNDS)
 
-campaign: ## KILLS=1000 leaders die around a fenced store: no number may be written twice
-	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --release --package nitro-elect --test fence -- --ignored --nocapture campaign
+campaign: ## KILLS=1000 leading processes die before a gate, and 1000 around a fenced store: nothing may be written twice
+	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --package nitro-elect --test gate --test fence -- --ignored --nocapture campaign
 
 mutants: ## remove one guard at a time, and demand that the simulator notices (about a quarter of an hour)
 	CARGO='$(CARGO)' tests/mutants/run

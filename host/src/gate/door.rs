@@ -340,3 +340,6 @@ impl Door {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,14 +18,16 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Four nodes that have a leader, a gate before this resource, and a `connect` beside each node.
-    pub async fn led(resource: &str, gate: &[&str]) -> (Self, Led) {
-        let (mut cluster, led) = Cluster::led(4).await;
+    /// Four nodes that have a leader, made by `init` with more arguments, a gate before this resource, and a `connect`
+    /// beside each node.
+    pub async fn led(resource: &str, init: &[&str]) -> (Self, Led) {
+        let mut cluster = Cluster::made(4, init).await;
+        let led = cluster.start_all().await;
         let ports = &mut cluster.operator.ports;
         let (gate_port, gate_admin) = (ports.some(1).unwrap(), ports.some(1).unwrap());
         let first_local = ports.some(4).unwrap();
         let mut fleet = Fleet { cluster, gate_port, gate_admin, first_local, resource: resource.into() };
-        fleet.start_gate(gate).await;
+        fleet.start_gate(&[]).await;
         for name in fleet.cluster.names() {
             fleet.start_connect(&name);
         }

@@ -5,11 +5,13 @@ mod database;
 mod drained;
 mod fleet;
 mod hostile;
+mod kills;
 #[allow(dead_code)] // the operator of the cluster's tests can do more than is needed here
 #[path = "../cluster/operator.rs"]
 mod operator;
 mod passing;
 mod presenter;
+mod requests;
 mod resource;
 #[allow(dead_code)]
 #[path = "../../../tests/src/skip.rs"]
