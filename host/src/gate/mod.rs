@@ -60,7 +60,7 @@ use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::transport::listen::pause_after;
 use crate::transport::seats::neighbourhood;
 use crate::transport::socket;
-use crate::transport::tls::{Service, TlsIdentity, TlsServer};
+use crate::transport::tls::{TlsIdentity, TlsServer};
 use crate::verify::{Accept, Authority};
 use keeper::{Gatehouse, Keeper};
 use shared::Shared;
@@ -163,7 +163,7 @@ impl Gate {
         let identity = TlsIdentity::of(&key);
         let (mut accepting, mut watching) = (JoinSet::new(), JoinSet::new());
         watching.spawn(watch::watch_over(shared.clone(), config.state, config.fence_command));
-        let server = TlsServer::new(Service::Gate, &identity);
+        let server = TlsServer::of_gate(&identity);
         accepting.spawn(accept(shared.clone(), server, listener));
         let asking = ask::ask_all(&shared, config.nodes, config.token);
         let (key, drain) = (identity.id(), config.drain);

@@ -65,7 +65,7 @@ async fn meet(
     stream: TcpStream,
     from: SocketAddr,
 ) -> Option<Presenter> {
-    let (mut stream, key) = match server.accept(stream, HANDSHAKE_DEADLINE).await {
+    let (mut stream, key, _gate) = match server.accept(stream, HANDSHAKE_DEADLINE).await {
         Ok(accepted) => accepted,
         Err(error) => {
             shared.counters.handshakes_failed.up();

@@ -198,6 +198,11 @@ impl TlsServer {
         Self::offering(&[Service::Enclave], identity)
     }
 
+    /// A gate's server, for whoever leads.
+    pub fn of_gate(identity: &TlsIdentity) -> Self {
+        Self::offering(&[Service::Gate], identity)
+    }
+
     /// A server that shows `identity` and wants a node key from every client.
     fn offering(services: &'static [Service], identity: &TlsIdentity) -> Self {
         let key = AlwaysResolvesServerRawPublicKeys::new(identity.key.clone());
