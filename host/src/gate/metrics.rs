@@ -42,7 +42,7 @@ fn expose_door(out: &mut Exposition, shared: &Shared) {
         now.left.as_secs_f64(),
     );
     out.gauge(
-        "nitro_elect_gate_connections",
+        "nitro_elect_gate_open_connections",
         "Connections to the resource that have not been seen to end.",
         now.connections as f64,
     );

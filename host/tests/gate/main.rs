@@ -1,11 +1,13 @@
 //! The gate: what gets through it and what never does, with a resource that writes down whatever reaches it.
 #![allow(clippy::unwrap_used)]
 
+mod beside;
 mod database;
 mod drained;
 mod fleet;
 mod hostile;
 mod kills;
+mod numbers;
 #[allow(dead_code)] // the operator of the cluster's tests can do more than is needed here
 #[path = "../cluster/operator.rs"]
 mod operator;
