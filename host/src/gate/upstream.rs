@@ -134,3 +134,72 @@ async fn drain(mut stream: Stream, mut ticket: Ticket) {
         () = abandoned(pass) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::fence::{FenceState, Rules};
+    use crate::gate::keeper::{Entry, Gatehouse, Keeper};
+    use crate::verify::Accept;
+    use nitro_elect_protocol::ids::{ClusterId, Term};
+    use nitro_elect_protocol::time::Boot;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A connection to a resource, the resource's end of it, and what decides how long it may act.
+    async fn connected(left: Duration) -> (Upstream, TcpStream, watch::Sender<Pass>, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        let state = FenceState::open(home.path(), ClusterId([1; 16])).unwrap();
+        let rules = Rules::new(Vec::new(), Accept::default());
+        let keeper = Keeper::new(rules, state, Duration::ZERO, false, Duration::from_secs(1));
+        let (allow, pass) = watch::channel(Pass { until: clock::boot() + left, abandoned: false });
+        let ticket = Ticket::new(Entry { id: 1, term: Term(7), pass }, Gatehouse::new(keeper));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let resource = Endpoint::Tcp(listener.local_addr().unwrap().into());
+        let upstream = Upstream::dial(&resource, ticket).await.unwrap();
+        (upstream, listener.accept().await.unwrap().0, allow, home)
+    }
+
+    #[tokio::test]
+    async fn each_write_looks_at_the_clock_though_nobody_was_told_of_the_end() {
+        let (mut upstream, mut resource, _allow, _home) = connected(Duration::from_millis(50)).await;
+        upstream.write_all(b"in time").await.unwrap();
+        std::thread::sleep(Duration::from_millis(60)); // as a process that was frozen: no task has run
+        assert!(upstream.write_all(b"late").await.is_err());
+        drop(upstream);
+        let mut read = String::new();
+        resource.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "in time");
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_is_taken_back_counts_at_once() {
+        let (mut upstream, _resource, allow, _home) = connected(Duration::from_secs(60)).await;
+        upstream.write_all(b"a").await.unwrap();
+        let over = upstream.over();
+        allow.send_modify(|pass| pass.until = Boot(0));
+        assert!(upstream.write_all(b"b").await.is_err());
+        over.await;
+    }
+
+    #[tokio::test]
+    async fn what_is_let_go_is_read_to_the_resources_end_and_never_reset() {
+        let (upstream, mut resource, _allow, _home) = connected(Duration::from_secs(60)).await;
+        drop(upstream);
+        let mut read = Vec::new();
+        resource.read_to_end(&mut read).await.unwrap();
+        for _ in 0..64 {
+            resource.write_all(&[b'y'; 4096]).await.unwrap(); // a reset would fail this
+        }
+    }
+
+    #[tokio::test]
+    async fn after_the_resources_end_nothing_more_is_written() {
+        let (mut upstream, resource, _allow, _home) = connected(Duration::from_secs(60)).await;
+        drop(resource);
+        let mut read = Vec::new();
+        upstream.read_to_end(&mut read).await.unwrap();
+        assert!(upstream.write_all(b"a").await.is_err());
+    }
+}

@@ -5,6 +5,7 @@ mod beside;
 mod database;
 mod drained;
 mod fleet;
+mod frozen;
 mod hostile;
 mod kills;
 mod numbers;
