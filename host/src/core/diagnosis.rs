@@ -107,7 +107,8 @@ fn other_manifests(status: &Status) -> Option<Cause> {
     let next = match status.electorate.is_open() {
         true => "wait: lists of an open cluster become equal as soon as its nodes see each other".into(),
         false => format!(
-            "compare `nitro-elect manifest digest` of both; this node's is {}",
+            "compare `nitro-elect manifest digest` of both (this node's is {}); while the voters change, restart the nodes \
+             that have not moved yet with the new manifest",
             status.digest.to_string().get(..16).unwrap_or_default()
         ),
     };

@@ -98,7 +98,9 @@ impl Storage {
         check_directory(dir)?;
         let lock = take_lock(dir)?;
         let path = dir.join(RECORD_FILE);
-        atomic::sweep(&path).map_err(|source| StorageError::Io { path: path.clone(), source })?;
+        for path in [&path, &dir.join(ELECTORATE_FILE)] {
+            atomic::sweep(path).map_err(|source| StorageError::Io { path: path.clone(), source })?;
+        }
         let mut record = match read_record(&path)? {
             Some(record) => record,
             None if owner.danger_forget_votes => Record { forgot_votes: true, ..record::newborn(owner.node) },

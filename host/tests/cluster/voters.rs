@@ -243,3 +243,37 @@ async fn four_voters_become_five_by_a_rolling_restart_with_one_leader_at_a_time(
     site.start("node-1", "cluster.2.toml");
     site.agreement(&all, risen).await;
 }
+
+#[tokio::test]
+async fn a_lost_disk_is_replaced_in_two_steps_while_the_cluster_runs() {
+    let mut site = Changing::of(4, &[]).await;
+    for name in FOUR {
+        site.start(name, "cluster.toml");
+    }
+    let watcher = Watcher::of(site.admins.clone());
+    let (_, term) = site.agreement(&FOUR, 1).await;
+    let left = ["node-1", "node-2", "node-4"];
+    site.cluster.operator.kill("node-3");
+    std::fs::remove_dir_all(site.path("node-3")).unwrap();
+    let made = site.does(&["keygen", "--state", &site.path("node-3")]);
+    let key = made.split_whitespace().find(|word| word.len() == 64).expect("the public key").to_owned();
+    let manifest = site.path("cluster.toml");
+    site.does(&["manifest", "replace", "--manifest", &manifest, "node-3", &key]);
+
+    site.agree("cluster.toml", "cluster.2.toml", &left);
+    site.start("node-3", "cluster.2.toml");
+    for name in left {
+        site.restart(name, "cluster.2.toml").await;
+    }
+    let (_, added) = site.agreement(&FOUR, term + 1).await;
+    site.agree("cluster.2.toml", "cluster.3.toml", &["node-1", "node-2", "node-3", "node-4"]);
+    for name in FOUR {
+        site.restart(name, "cluster.3.toml").await;
+    }
+    site.agreement(&FOUR, added + 1).await;
+    for name in FOUR {
+        assert_eq!(site.overview(name).await.cluster.n, 4, "{name}");
+        site.verifies(name, "cluster.3.toml").await;
+    }
+    assert!(watcher.judge() > 10);
+}
