@@ -17,6 +17,7 @@ use super::Core;
 use super::diagnosis;
 use super::event::{CallFailure, Drop};
 use super::known::Basis;
+use super::timing::Timing;
 
 /// The leader, as long as a lease is known.
 #[derive(Clone, Debug)]
@@ -331,6 +332,13 @@ impl Core {
 }
 
 impl Status {
+    /// The newest lease proof, while the lease that it tells of runs as far as this node knows.
+    pub fn live_proof(&self, now: Boot) -> Option<&LeaseProof> {
+        let (proof, as_of) = self.lease_proof.as_ref()?;
+        let usable = Timing { lease: self.electorate.lease() }.usable();
+        (*as_of + usable > now && self.leader.is_some()).then_some(proof)
+    }
+
     /// Where there is no leader: the first cause, in a sentence.
     pub fn no_leader_because(&self) -> Option<String> {
         let causes = self.leader.is_none().then(|| diagnosis::causes(self));

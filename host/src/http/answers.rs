@@ -217,7 +217,7 @@ impl Leader {
             as_of: leader.map(|leader| AsOf { basis: leader.basis, ms_ago: millis(now.since(leader.as_of)) }),
             this_node: held.is_some() && leader.is_some_and(|leader| leader.id == status.id),
             assurance: leader.map(|leader| leader.assurance).or(certified),
-            proof: proof_path(status),
+            proof: proof_path(status, now),
             diagnosis: match leader {
                 Some(_) => Vec::new(),
                 None => diagnosis::causes(status),
@@ -342,13 +342,10 @@ impl IntoResponse for Fault {
     }
 }
 
-fn proof_path(status: &Status) -> Option<String> {
-    let bundle = status.bundle.as_ref()?;
-    let proven = status
-        .lease_proof
-        .as_ref()
-        .is_some_and(|(proof, _)| proof.certificate == bundle.certificate.digest());
-    Some(if proven { "/v1/proof" } else { "/v1/certificate" }.into())
+fn proof_path(status: &Status, now: Boot) -> Option<String> {
+    let digest = status.bundle.as_ref()?.certificate.digest();
+    let is_proven = status.live_proof(now).is_some_and(|proof| proof.certificate == digest);
+    Some(if is_proven { "/v1/proof" } else { "/v1/certificate" }.into())
 }
 
 fn millis(span: Duration) -> u64 {

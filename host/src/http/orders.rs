@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use super::answers::{Fault, Who};
-use super::limits::HANDOVER_DEADLINE;
+use super::limits::{BODY_MAX, HANDOVER_DEADLINE};
 use crate::clock;
 use crate::core::event::Command;
 use crate::core::status::Status;
@@ -48,7 +49,8 @@ pub struct Drain {
 }
 
 /// Steps down, and answers when the successor leads.
-pub async fn resign(State(node): State<Handle>, body: Bytes) -> Result<Json<HandedOver>, Fault> {
+pub async fn resign(State(node): State<Handle>, body: Body) -> Result<Json<HandedOver>, Fault> {
+    let body = whole(body)?;
     let order: Resign = if body.is_empty() { Resign::default() } else { read(&body)? };
     let status = node.status().await?;
     if status.held.is_none_or(|(_, until)| until <= clock::boot()) {
@@ -69,12 +71,24 @@ pub async fn resign(State(node): State<Handle>, body: Bytes) -> Result<Json<Hand
 }
 
 /// Makes the node ineligible, or eligible again.
-pub async fn drain(State(node): State<Handle>, body: Bytes) -> Result<Json<Drain>, Fault> {
-    let order: Drain = read(&body)?;
+pub async fn drain(State(node): State<Handle>, body: Body) -> Result<Json<Drain>, Fault> {
+    let order: Drain = read(&whole(body)?)?;
     node.command(Command::Drain(order.draining))?;
     // The answer follows the order through the same queue: it is carried out.
     node.status().await?;
     Ok(Json(order))
+}
+
+/// A body as it came, or why it did not.
+type Body = Result<Bytes, BytesRejection>;
+
+fn whole(body: Body) -> Result<Bytes, Fault> {
+    body.map_err(|why| match why.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body of more than {BODY_MAX} bytes"))
+        }
+        code => Fault::new(code, "the body did not come whole"),
+    })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {

@@ -63,6 +63,7 @@ pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi))
         .with_state(served);
     guarded(routes, access, "/v1/status").layer(middleware::from_fn_with_state(counters, count))
 }
@@ -99,9 +100,10 @@ async fn proof(State(node): State<Handle>, uri: Uri) -> Result<Response, Fault> 
             why => why.into(),
         })?,
     };
+    let is_live = status.live_proof(clock::boot()).is_some();
     let proof = proof_of(status)?;
-    if proof.lease.is_none() {
-        return Err(Fault::new(StatusCode::NOT_FOUND, "this node knows of no lease"));
+    if proof.lease.is_none() || !is_live {
+        return Err(Fault::new(StatusCode::NOT_FOUND, "this node knows of no lease that runs"));
     }
     Ok(as_json(proof.to_text()))
 }
@@ -160,6 +162,11 @@ async fn readyz(State(node): State<Handle>) -> Result<Ready, Fault> {
 async fn metrics(State(node): State<Handle>) -> impl IntoResponse {
     let status = node.status().await.ok();
     ([(CONTENT_TYPE, METRICS)], metrics::text(&node, status.as_ref(), clock::boot()))
+}
+
+/// What there is, for programs: OpenAPI 3.1.
+async fn openapi() -> Response {
+    as_json(include_str!("openapi.json").to_owned())
 }
 
 async fn no_such_route(uri: Uri, there_is: &'static str) -> Fault {

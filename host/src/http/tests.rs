@@ -2,6 +2,7 @@
 
 mod access;
 mod metrics;
+mod openapi;
 
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::crypto::{NodeKey, Ring, Signer};

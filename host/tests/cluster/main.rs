@@ -11,6 +11,7 @@ mod hostile;
 mod leader;
 mod measures;
 mod open;
+mod openapi;
 mod operator;
 mod orders;
 mod proxy;
