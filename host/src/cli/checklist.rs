@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::verify::{Status, Verdict};
+use crate::verify::Status;
 
 use super::output::{Stream, paint};
 
@@ -21,21 +21,5 @@ pub fn line(number: &str, title: &str, status: Status, found: &str) -> String {
 
 /// The same as an object.
 pub fn object(number: &str, title: &str, status: Status, found: &str) -> Value {
-    let status = match status {
-        Status::Passed => "ok",
-        Status::Failed => "failed",
-        Status::Expired => "expired",
-        Status::NotAsked => "not asked",
-        Status::NotReached => "not made",
-    };
-    json!({ "number": number, "title": title, "status": status, "found": found })
-}
-
-/// How scripts read a verdict.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Valid => "valid",
-        Verdict::LessAssurance => "less assurance",
-        Verdict::Invalid => "invalid",
-    }
+    json!({ "number": number, "title": title, "status": status.word(), "found": found })
 }

@@ -189,7 +189,7 @@ fn report_json(report: &Report, electorate: Option<&Electorate>, moment: Moment)
         Moment::Stated(time) => (time, true),
     };
     json!({
-        "verdict": checklist::verdict(report.verdict),
+        "verdict": report.verdict.word(),
         "assurance": report.certificate.as_ref().map(|certificate| certificate.assurance()),
         "checked_at": time.to_string(),
         "checked_at_is_callers_word": stated,

@@ -143,6 +143,8 @@ pub struct Cluster {
     pub f: usize,
     /// Voters that it takes.
     pub quorum: usize,
+    /// How long one round of support lasts.
+    pub lease_ms: u64,
 }
 
 /// An enclave, as this node knows it.
@@ -299,6 +301,7 @@ impl Cluster {
             n: electorate.n(),
             f: electorate.f(),
             quorum: electorate.quorum(),
+            lease_ms: electorate.lease_ms,
         }
     }
 }

@@ -22,6 +22,8 @@ pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(10);
 pub const LOG_PAGE: usize = 256 << 10;
 /// Pages of the log that are read at once: each reads a file of some megabytes.
 pub const LOG_READERS: usize = 2;
+/// Certificates that are verified for show at once: each takes a core for some milliseconds.
+pub const CHECKERS: usize = 2;
 /// How often a watcher hears something, if only that there is nothing: a dead one is noticed by it.
 pub const WATCH_BEAT: Duration = Duration::from_secs(10);
 /// Events that wait for one watcher's connection.

@@ -5,6 +5,7 @@
 //! web page whose name was pointed at this machine reads nothing.
 
 pub mod answers;
+pub mod checks;
 pub mod client;
 pub mod counters;
 pub mod events;

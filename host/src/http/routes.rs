@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::answers::{Fault, Leader, Members, Overview, Ready};
 use super::counters::count;
+use super::checks::checks;
 use super::events::watch;
 use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
@@ -51,6 +52,7 @@ pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
     let routes = Router::new()
         .route("/v1/leader", get(leader))
         .route("/v1/certificate", get(certificate))
+        .route("/v1/checks", get(checks))
         .route("/v1/proof", get(proof))
         .route("/v1/evidence", get(evidence))
         .route("/v1/members", get(members))

@@ -214,6 +214,7 @@ impl Driver {
 
     /// Not needed for safety: a certificate that is not in the log is adopted all the same.
     fn append(&mut self, bundle: &Bundle) {
+        self.shared.recent.keep(bundle, &self.core.status(clock::now()).electorate);
         if let Err(error) = self.storage.append(bundle) {
             self.shared.counters.certificates_not_logged.up();
             tracing::error!(%error, "a certificate could not be added to the log");

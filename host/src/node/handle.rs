@@ -18,6 +18,7 @@ use super::limits::{ANSWER_DEADLINE, PROOF_DEADLINE};
 use super::measures::Times;
 use super::outlets::Happenings;
 use super::work::{Worker, Workers};
+use super::recent::Recent;
 use crate::core::event::Command;
 use crate::core::status::Status;
 use crate::http::counters::HttpCounters;
@@ -67,6 +68,8 @@ pub struct Handle {
 pub(crate) struct Shared {
     /// The highest term of which there was a certificate.
     pub highest_term: AtomicU64,
+    /// The newest certificates.
+    pub recent: Recent,
     /// What the shell counts.
     pub counters: Counters,
     /// Who works while this node leads.
@@ -162,6 +165,11 @@ impl Handle {
     /// What its admin address counts.
     pub fn http(&self) -> &Arc<HttpCounters> {
         &self.shared.http
+    }
+
+    /// The newest certificates that the node has adopted.
+    pub fn recent(&self) -> &Recent {
+        &self.shared.recent
     }
 
     /// What happens at the node, to follow.

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod names;
 pub mod outlets;
 pub mod work;
+pub mod recent;
 
 mod driver;
 mod enclaves;

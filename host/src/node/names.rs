@@ -2,14 +2,14 @@
 
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::ids::NodeId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::core::status::Status;
 
 /// A node as people and programs are told of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// Its name, or the first digits of its key.
     pub name: String,

@@ -94,6 +94,9 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
     let address = links.local_addr();
     let shared =
         Arc::new(Shared { links: Arc::downgrade(&links), state: config.state.clone(), ..Shared::default() });
+    if let Some(newest) = &loaded.newest {
+        shared.recent.keep(newest, template(&config.membership));
+    }
     let (to_inbound, inbound) = mpsc::channel(EVENTS_WAITING);
     let (to_answered, answered) = mpsc::channel(ANSWERS_WAITING);
     let (to_questions, questions) = mpsc::channel(QUESTIONS_WAITING);

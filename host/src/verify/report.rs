@@ -23,6 +23,19 @@ pub enum Status {
     NotReached,
 }
 
+impl Status {
+    /// How programs read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Passed => "ok",
+            Status::Failed => "failed",
+            Status::Expired => "expired",
+            Status::NotAsked => "not asked",
+            Status::NotReached => "not made",
+        }
+    }
+}
+
 /// One check, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -43,6 +56,17 @@ pub enum Verdict {
     LessAssurance,
     /// It proves nothing.
     Invalid,
+}
+
+impl Verdict {
+    /// How programs read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Valid => "valid",
+            Verdict::LessAssurance => "less assurance",
+            Verdict::Invalid => "invalid",
+        }
+    }
 }
 
 /// A verified proof, check by check.

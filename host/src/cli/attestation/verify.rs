@@ -187,7 +187,7 @@ fn value(report: &DocumentReport, moment: Moment) -> Value {
         checklist::object(&check.number().to_string(), check.title(), *status, found)
     };
     json!({
-        "verdict": checklist::verdict(report.verdict),
+        "verdict": report.verdict.word(),
         "assurance": report.document.as_ref().map(VerifiedDocument::assurance),
         "checked_at": time.to_string(),
         "checked_at_is_callers_word": stated,

@@ -204,7 +204,7 @@ fn conclusion(chain: &Chain, verdict: Verdict) -> String {
 fn object(chain: &Chain, verdict: Verdict, names: &Names) -> Value {
     let gap = |(after, missing): (_, Accepted)| json!({ "before": after, "missing": missing.term, "certificate": missing.certificate.to_string() });
     json!({
-        "verdict": super::super::checklist::verdict(verdict),
+        "verdict": verdict.word(),
         "assurance": chain.assurance(),
         "certificates": chain.links.iter().map(|link| line::object(link, names)).collect::<Vec<_>>(),
         "gaps": chain.gaps().map(gap).collect::<Vec<_>>(),
