@@ -10,8 +10,8 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 # Debian packages that tests and checks use beyond rustup's toolchain.
-DEBIAN_PACKAGES := buildah debootstrap gcc git kubernetes-client libc6-dev postgresql prometheus systemd \
-  systemd-container
+DEBIAN_PACKAGES := buildah chromium debootstrap fonts-dejavu-core fonts-inter gcc git kubernetes-client libc6-dev \
+  postgresql prometheus systemd systemd-container
 CARGO_DENY := 0.20.2
 
 help: ## list the targets

@@ -2,6 +2,8 @@
 //!
 //! Everything here and there is test code: nothing of it is linked into what the project ships.
 
+pub mod browser;
+pub mod live;
 pub mod model;
 pub mod sim;
 pub mod skip;

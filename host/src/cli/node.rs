@@ -181,7 +181,10 @@ async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
     let state = config.state.clone();
     let mut node = Node::start(config).await?;
     let mut work = work(args, &node, link, &state).await?;
-    tracing::info!("listening at {} for nodes, at http://{admin_address} for people", node.address());
+    tracing::info!(
+        "listening at {} for nodes; the page for people is http://{admin_address}/",
+        node.address()
+    );
     let serving = tokio::spawn(http::serve(admin, access, node.handle().clone(), Bounds::default()));
     let (exit, outcome) = tokio::select! {
         exit = node.ended() => (exit, None),

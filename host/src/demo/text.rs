@@ -104,7 +104,7 @@ fn simulated() -> String {
 
 fn place(node: &Place) -> String {
     let Place { node, address, admin, process } = node;
-    format!("{node}  for nodes {address}  for people http://{admin}  process {process}")
+    format!("{node}  for nodes {address}  page http://{admin}/  process {process}")
 }
 
 /// Rows see columns.
@@ -169,6 +169,8 @@ fn invitation(nodes: &[Place]) -> Vec<String> {
         lines.push(format!(
             "  kill -9 {process:<9}        its supervisor too: the lease decides; both come back"
         ));
+        lines
+            .push(format!("  http://{}/     in a browser: the cluster as {} sees it", node.admin, node.node));
         lines.push(format!("  curl -s http://{}/v1/leader", node.admin));
         lines.push(format!("  curl -sN http://{}/v1/watch", node.admin));
     }

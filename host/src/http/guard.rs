@@ -1,6 +1,6 @@
 //! Who may ask what. A browser sends the name it was told: a page under a name that was pointed at this machine (DNS
 //! rebinding) brings that name along, and is turned away; so is a page of another origin. What changes the node needs
-//! the bearer token; where other machines reach the address, everything does but the two probes.
+//! the bearer token; where other machines reach the address, everything does but the two probes and the page, which knows nothing before it was given the token.
 //!
 //! Numbers cannot be pointed anywhere, so any IP address passes, as do `localhost` and the name the operator gave.
 
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::answers::Fault;
 use super::limits::EXCHANGE_DEADLINE;
+use super::page;
 use super::token::Token;
 
 /// The names under which the admin address may be asked for, besides numbers and `localhost`.
@@ -58,6 +59,11 @@ impl From<Hosts> for Access {
 /// What anybody may ask: load balancers and orchestrators have no token.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Whether anybody may read this: a probe, or the page, which is the same for all and asks for the token itself.
+fn is_for_anybody(path: &str) -> bool {
+    PROBES.contains(&path) || page::is_part(path)
+}
+
 /// Turns away whoever may not ask, bounds the time of the rest, and marks every answer as one of a moment.
 pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
     let answered = match access.check(&request) {
@@ -82,7 +88,7 @@ impl Access {
             ));
         }
         let reads = [Method::GET, Method::HEAD].contains(request.method());
-        let is_open = reads && (!self.exposed || PROBES.contains(&request.uri().path()));
+        let is_open = reads && (!self.exposed || is_for_anybody(request.uri().path()));
         if is_open { Ok(()) } else { self.check_token(headers) }
     }
 

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod orders;
+pub mod page;
 pub mod routes;
 pub mod token;
 

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::answers::{Fault, Leader, Members, Overview, Ready};
-use super::counters::count;
 use super::checks::checks;
+use super::counters::count;
 use super::events::watch;
 use super::guard::{Access, guard};
 use super::limits::BODY_MAX;
 use super::log::log;
 use super::orders;
+use super::page;
 use crate::clock;
 use crate::core::status::Status;
 use crate::evidence_file;
@@ -66,7 +67,8 @@ pub fn router(node: Handle, access: Access, watchers: usize) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
-        .with_state(served);
+        .with_state(served)
+        .merge(page::routes());
     guarded(routes, access, "/v1/status").layer(middleware::from_fn_with_state(counters, count))
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod metrics;
 mod openapi;
+mod page;
 
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::crypto::{NodeKey, Ring, Signer};

@@ -21,8 +21,8 @@ pub mod measures;
 pub mod metrics;
 pub mod names;
 pub mod outlets;
-pub mod work;
 pub mod recent;
+pub mod work;
 
 mod driver;
 mod enclaves;

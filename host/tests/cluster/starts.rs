@@ -98,5 +98,5 @@ async fn a_taken_admin_port_is_replaced_by_a_free_one_that_is_printed() {
         log.lines().find(|line| line.contains("http://127.0.0.1:")).map(str::to_owned)
     });
     let line = line.await;
-    assert!(!line.ends_with(&format!("http://127.0.0.1:{beside} for people")), "{line}");
+    assert!(!line.ends_with(&format!("http://127.0.0.1:{beside}/")), "{line}");
 }
