@@ -1,7 +1,7 @@
 //! Drives the nodes' cores as their contract asks: actions in order, nothing before a write has ended, and ticks
 //! that come late, twice or not at all.
 
-use nitro_elect::core::config::{Membership, Observers};
+use nitro_elect::core::config::{Membership, Observers, Predecessor};
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event, Notice};
 use nitro_elect_protocol::electorate::Electorate;
@@ -25,7 +25,8 @@ impl World {
             return;
         }
         let seed = self.dice.bytes32();
-        let membership = self.membership();
+        self.move_on(machine);
+        let membership = self.membership(machine);
         self.machines[machine].start(membership, self.crypto.clone(), seed, self.at);
         let generation = self.machines[machine].disk.record.generation;
         let name = self.machines[machine].name.clone();
@@ -33,16 +34,16 @@ impl World {
         self.feed(machine, Event::Tick);
     }
 
-    fn membership(&self) -> Membership {
-        let electorate = Box::new(self.electorate.clone());
+    fn membership(&self, machine: usize) -> (Membership, Option<Predecessor>) {
+        let (electorate, predecessor) = self.manifest_of(machine);
+        let followers: BTreeSet<NodeId> = self.followers_of(electorate).collect();
+        let electorate = Box::new(electorate.clone());
         if self.scenario.open {
             let template = Electorate { voters: Vec::new(), ..*electorate };
-            return Membership::Open { template: Box::new(template), alone: false };
+            return (Membership::Open { template: Box::new(template), alone: false }, None);
         }
-        let followers: BTreeSet<NodeId> =
-            self.machines[self.scenario.n..].iter().map(|machine| machine.id).collect();
         let observers = if followers.is_empty() { Observers::Off } else { Observers::Listed(followers) };
-        Membership::Manifest { electorate, observers }
+        (Membership::Manifest { electorate, observers }, predecessor)
     }
 
     /// Hands an event to a node, now or when it has time.
@@ -99,7 +100,10 @@ impl World {
             Action::Persist(record) => self.write(machine, record),
             // A log that cannot be written keeps nobody from anything.
             Action::Append(_) if self.machines[machine].failing_writes > 0 => {}
-            Action::Append(bundle) => self.machines[machine].disk.newest = Some(*bundle),
+            Action::Append(bundle) => {
+                self.succession.iter_mut().for_each(|succession| succession.see(&bundle));
+                self.machines[machine].disk.newest = Some(*bundle);
+            }
             Action::Keep(piece) => self.machines[machine].disk.evidence.push(*piece),
             Action::Send { to, message } => {
                 self.observer.sends(self.at, machine, &message, &self.crypto);

@@ -30,6 +30,7 @@ pub const ALL: &[Hunt] = &[
     Hunt { name: "scattered", scenario: scattered, script: None },
     Hunt { name: "upstarts", scenario: upstarts, script: Some(strand_new_leaders) },
     Hunt { name: "relapse", scenario: relapse, script: Some(crash_after_calls) },
+    Hunt { name: "voters", scenario: voters, script: None },
     Hunt { name: "clocks", scenario: clocks, script: Some(strand_slow_leaders) },
 ];
 
@@ -95,6 +96,13 @@ fn siege(seed: u64) -> Scenario {
 fn disks(seed: u64) -> Scenario {
     let weights = [(Fault::DiskFailure, 6), (Fault::Crash, 4), (Fault::OneWay, 2), (Fault::StepDown, 2)];
     Scenario { weights: Weights::only(&weights), ..churn(seed) }
+}
+
+/// Manifests succeed each other while leaders come and go: up to five voters, of whom the first manifest has all. In half
+/// of the starts a node moves to the next, if it may.
+fn voters(seed: u64) -> Scenario {
+    let last_wills = 1000;
+    Scenario { n: 5, f: 0, changes: 500, last_wills, ..churn(seed) }
 }
 
 /// Proxies let elections wait, or lose them.

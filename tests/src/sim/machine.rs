@@ -1,7 +1,7 @@
 //! A machine: clocks, a disk, and a node's process that drives the product's core as its contract asks.
 
 use nitro_elect::core::Core;
-use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership};
+use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership, Predecessor};
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event};
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
@@ -21,6 +21,7 @@ use super::dice::Dice;
 use super::identities::Primitives;
 use super::recorder::Recorder;
 use super::standin::StandInKey;
+use super::succession::Place;
 
 /// Events that wait for a busy process at most; the rest is lost, as in a full socket.
 pub const INBOX_MAX: usize = 4096;
@@ -75,6 +76,8 @@ pub struct Machine {
     pub process: Option<Process>,
     /// Counts processes, those that ended too: tells what was meant for an earlier one.
     pub life: u64,
+    /// At which manifest its node is.
+    pub place: Place,
     /// Whether the process is to end in the midst of its next write.
     pub doomed: bool,
     /// Writes that are to fail.
@@ -105,6 +108,7 @@ impl Machine {
             disk: Disk { record, newest: None, evidence: Vec::new() },
             process: None,
             life: 0,
+            place: Place::default(),
             doomed: false,
             failing_writes: 0,
             proxies: Vec::new(),
@@ -123,14 +127,20 @@ impl Machine {
     }
 
     /// Starts a process in a new generation, which is synced first.
-    pub fn start(&mut self, membership: Membership, crypto: Arc<Recorder>, seed: [u8; 32], at: At) {
+    pub fn start(
+        &mut self,
+        (membership, predecessor): (Membership, Option<Predecessor>),
+        crypto: Arc<Recorder>,
+        seed: [u8; 32],
+        at: At,
+    ) {
         self.disk.record.generation.0 += 1;
         self.life += 1;
         let config = Config {
             name: self.name.clone(),
             address: self.address.clone(),
             membership,
-            predecessor: None,
+            predecessor,
             enclaves: self.proxies.len(),
             fanout: FANOUT_DEFAULT,
             record: self.disk.record,

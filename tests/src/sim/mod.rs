@@ -32,6 +32,7 @@ pub mod scenario;
 pub mod script;
 pub mod standin;
 mod storm;
+pub mod succession;
 pub mod trace;
 pub mod violation;
 pub mod world;

@@ -1,8 +1,7 @@
 //! Sees everything, and checks the invariants of DESIGN §4 as things happen.
 //!
-//! I1 and I2 are looked at when an enclave has signed, I3 then and when a node adopts, I4 when a lease is gained
-//! or prolonged (between these nobody's lease can begin), I5 when an enclave has signed, I6 when anything leaves a
-//! process, I7 when a node adopts. I8 to I10 are demands on time: see `ending`. I11 is looked at by the world.
+//! I1, I2, I3 and I5 are looked at when an enclave has signed, I3 and I7 when a node adopts, I4 when a lease is gained or
+//! prolonged, I6 when anything leaves a process, I11 by the world. I8 to I10 are demands on time: see `ending`.
 
 use nitro_elect::core::event::Notice;
 use nitro_elect_protocol::certificate::{Certificate, SignedCertificate, VerifiedCertificate};
@@ -85,7 +84,8 @@ pub struct Observer {
     newest: (Term, Option<NodeId>),
     /// Whether a cloned enclave certified one term twice.
     pub forked: bool,
-    electorate: ElectorateDigest,
+    /// The electorates that count here, the first one first.
+    electorates: Vec<ElectorateDigest>,
     is_open: bool,
     nodes: Vec<Node>,
     issued: BTreeMap<(ElectorateDigest, Term), Vec<Issued>>,
@@ -97,8 +97,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer of these nodes, all honest.
-    pub fn new(electorate: &Electorate, nodes: impl Iterator<Item = NodeId>) -> Self {
+    /// An observer of these nodes, all honest, whose manifests succeed each other.
+    pub fn new(manifests: &[Electorate], nodes: impl Iterator<Item = NodeId>) -> Self {
         let node = |id| {
             let (led, adopted, led_before) = (Vec::new(), Term(0), Term(0));
             Node { id, honest: true, belief: None, led, adopted, led_before }
@@ -110,14 +110,19 @@ impl Observer {
             called: None,
             newest: (Term(0), None),
             forked: false,
-            electorate: electorate.digest(),
-            is_open: electorate.is_open(),
+            electorates: manifests.iter().map(Electorate::digest).collect(),
+            is_open: manifests.iter().any(Electorate::is_open),
             nodes,
             issued: BTreeMap::new(),
             highest: BTreeMap::new(),
             left: BTreeMap::new(),
             cloned: BTreeSet::new(),
         }
+    }
+
+    /// Terms are counted for each list of an open cluster; elsewhere for the cluster, across its manifests.
+    fn place_of(&self, certificate: &Certificate) -> (ElectorateDigest, Term) {
+        (if self.is_open { certificate.electorate } else { self.electorates[0] }, certificate.term)
     }
 
     /// This node is not to be believed, and nothing is demanded of it.
@@ -192,15 +197,16 @@ impl Observer {
         self.i5_leaders_signed_and_are_seen_alive(at, &certificate, elect, record);
         let issued =
             Issued { bytes: signed.bytes.clone(), leader: certificate.leader, enclave: certificate.enclave };
-        self.issued.entry((certificate.electorate, certificate.term)).or_default().push(issued);
-        let highest = self.highest.entry(certificate.electorate).or_default();
+        let place = self.place_of(&certificate);
+        self.issued.entry(place).or_default().push(issued);
+        let highest = self.highest.entry(place.0).or_default();
         let before = highest.last().map_or(Term(0), |(_, term)| *term);
         highest.push((at, before.max(certificate.term)));
     }
 
     /// Whether a certificate is over the electorate that counts here, or over any list of an open cluster.
     fn is_over(&self, certificate: &Certificate) -> bool {
-        self.is_open || certificate.electorate == self.electorate
+        self.is_open || self.electorates.contains(&certificate.electorate)
     }
 
     /// A node tells something, over this list if its cluster is open.
@@ -252,7 +258,7 @@ impl Observer {
         certificate: &Certificate,
         signed: &SignedCertificate,
     ) {
-        let Some(issued) = self.issued.get(&(certificate.electorate, certificate.term)) else { return };
+        let Some(issued) = self.issued.get(&self.place_of(certificate)) else { return };
         let same = issued.iter().find(|known| known.bytes == signed.bytes);
         let Some(known) = same.or(issued.first()) else { return };
         if same.is_none() && known.enclave == certificate.enclave && self.cloned.contains(&known.enclave) {
@@ -271,7 +277,7 @@ impl Observer {
         let term = certificate.term;
         let signed = certificate.signers.iter().filter_map(|signer| self.left.get(&(*signer, term)));
         let Some(start) = signed.map(|left| left.signed_at).min() else { return };
-        let Some(highest) = self.highest.get(&certificate.electorate) else { return };
+        let Some(highest) = self.highest.get(&self.place_of(certificate).0) else { return };
         let before = highest.partition_point(|(issued, _)| *issued < start);
         let highest = before.checked_sub(1).map_or(Term(0), |last| highest[last].1);
         if highest >= term {
@@ -375,7 +381,7 @@ impl Observer {
     }
 
     fn i7_only_genuine_certificates_are_adopted(&mut self, at: At, certificate: &VerifiedCertificate) {
-        let issued = self.issued.get(&(certificate.electorate, certificate.term)).into_iter().flatten();
+        let issued = self.issued.get(&self.place_of(certificate)).into_iter().flatten();
         let known = issued.into_iter().any(|issued| issued.bytes == certificate.signed().bytes);
         let genuine = self.is_over(certificate) && known;
         if !genuine {

@@ -108,6 +108,8 @@ pub struct Scenario {
     pub fatal_writes: u64,
     /// Thousandths of crashes that a supervisor notices.
     pub last_wills: u64,
+    /// Thousandths of starts in the storm at which a node moves to the next manifest: 0 for voters that do not change.
+    pub changes: u64,
     /// How messages fare.
     pub weather: Weather,
     /// How ticks fare.
@@ -161,6 +163,7 @@ impl Scenario {
             sync: Duration::from_micros(dice.between(100, 1500)),
             fatal_writes: 0,
             last_wills: *dice.pick(&[0, 500, 1000]),
+            changes: 0,
             weather: draw_weather(&mut dice),
             ticks: draw_ticks(&mut dice),
             weights: Weights::draw(&mut dice),
@@ -196,6 +199,7 @@ impl Scenario {
             sync: Duration::from_millis(1),
             fatal_writes: 0,
             last_wills: 0,
+            changes: 0,
             weather: Weather { in_order: true, ..Weather::default() },
             ticks: BadTicks::default(),
             weights: Weights::only(&[]),

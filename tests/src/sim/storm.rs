@@ -194,6 +194,7 @@ impl World {
         (self.calm, self.ambush) = (true, false);
         self.trace.note(self.at, "all", || "calm".into());
         self.links.mend_all();
+        self.catch_up();
         for machine in 0..self.machines.len() {
             self.machines[machine].slow_until = self.at;
             self.machines[machine].failing_writes = 0;

@@ -23,6 +23,7 @@ use super::proxies::{Host, Proxy};
 use super::queue::Queue;
 use super::recorder::Recorder;
 use super::scenario::Scenario;
+use super::succession::Succession;
 use super::trace::Trace;
 use super::violation::{Invariant, Violation};
 use nitro_elect_protocol::time::Boot;
@@ -96,6 +97,7 @@ pub struct World {
     /// Happenings worked off.
     pub steps: u64,
     pub(super) electorate: Electorate,
+    pub(super) succession: Option<Succession>,
     pub(super) crypto: Arc<Recorder>,
     pub(super) dice: Dice,
     pub(super) queue: Queue<Happening>,
@@ -127,7 +129,11 @@ impl World {
         let voters = machines.iter().take(scenario.n).enumerate();
         let voters = voters.map(|(index, machine)| scenario.voter(index, machine.id)).collect();
         let electorate = scenario.electorate(voters);
-        let observer = Observer::new(&electorate, machines.iter().map(|machine| machine.id));
+        let crypto = Arc::new(Recorder::new(shared.crypto(scenario.primitives)));
+        let succession = (scenario.changes > 0)
+            .then(|| Succession::draw(&electorate, &machines, &scenario, &*crypto, &mut dice));
+        let manifests = succession.as_ref().map_or(vec![electorate.clone()], Succession::manifests);
+        let observer = Observer::new(&manifests, machines.iter().map(|machine| machine.id));
         let links = Links::new(machines.len());
         let mut world = World {
             at: At(0),
@@ -136,8 +142,9 @@ impl World {
             trace,
             tally: Tally::default(),
             steps: 0,
-            crypto: Arc::new(Recorder::new(shared.crypto(scenario.primitives))),
+            crypto,
             electorate,
+            succession,
             dice,
             queue: Queue::default(),
             links,

@@ -1,0 +1,217 @@
+//! Worlds whose voters change: manifests that succeed each other, and when a machine moves to the next (DESIGN §3.8).
+//!
+//! Steps are proposed at random, and only those that the product's own rules allow are carried out, with words that its
+//! own ledgers let voters sign. A machine that restarts in the storm may move; now and then its operator tries a rival of
+//! the next manifest first, that one voter too few has approved. When the storm is over, all move to the latest manifest
+//! that any of them has reached.
+
+use nitro_elect::core::config::Predecessor;
+use nitro_elect_protocol::change::{Agreed, Approve, Change, Endorse, Ledger, SafeChange, Word, may_pass};
+use nitro_elect_protocol::crypto::Crypto;
+use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::proof::Bundle;
+use nitro_elect_protocol::statement::{Signed, Verified};
+
+use super::dice::Dice;
+use super::machine::Machine;
+use super::scenario::Scenario;
+use super::world::World;
+
+/// Steps that a world can take.
+const STEPS: usize = 24;
+/// Proposals for each: most of those drawn at random are not allowed.
+const PROPOSALS: usize = 40;
+
+/// Manifests that succeed each other, the approvals of each step, and a certificate under each as soon as there is one.
+#[derive(Debug)]
+pub struct Succession {
+    manifests: Vec<Electorate>,
+    approvals: Vec<Vec<Signed<Approve>>>,
+    /// Of each step another one, and too few approvals for it.
+    rivals: Vec<(Electorate, Vec<Signed<Approve>>)>,
+    shown: Vec<Option<Bundle>>,
+}
+
+impl Succession {
+    /// Draws a succession that begins with this electorate, of these machines' nodes.
+    pub fn draw(
+        first: &Electorate,
+        machines: &[Machine],
+        scenario: &Scenario,
+        crypto: &dyn Crypto,
+        dice: &mut Dice,
+    ) -> Self {
+        let (mut manifests, mut approvals, mut rivals) = (vec![first.clone()], Vec::new(), Vec::new());
+        for _ in 0..STEPS {
+            let old = manifests.last().expect("there is a first");
+            let Some(new) = allowed(old, machines, scenario, dice) else { break };
+            let Some(rival) = allowed(old, machines, scenario, dice) else { break };
+            let mut too_few = approved(Change::between(old, &rival), old, machines, crypto);
+            too_few.truncate(old.quorum() - 1);
+            approvals.push(approved(Change::between(old, &new), old, machines, crypto));
+            rivals.push((rival, too_few));
+            manifests.push(new);
+        }
+        let shown = vec![None; manifests.len()];
+        Succession { manifests, approvals, rivals, shown }
+    }
+
+    fn manifest(&self, place: Place) -> &Electorate {
+        if place.strayed { &self.rivals[place.index - 1].0 } else { &self.manifests[place.index] }
+    }
+
+    /// All manifests, the first one first, and all rivals.
+    pub fn manifests(&self) -> Vec<Electorate> {
+        self.manifests.iter().chain(self.rivals.iter().map(|(rival, _)| rival)).cloned().collect()
+    }
+
+    /// A node adopted a certificate.
+    pub fn see(&mut self, bundle: &Bundle) {
+        let Ok(certificate) = bundle.certificate.peek() else { return };
+        let place = self.manifests.iter().position(|known| known.digest() == certificate.electorate);
+        if let Some(shown) = place.map(|place| &mut self.shown[place]) {
+            shown.get_or_insert_with(|| bundle.clone());
+        }
+    }
+
+    /// Whether a node may move from here in the succession, or to the rival of its next step, by the product's rules.
+    fn may_move(&self, from: usize, to_rival: bool, crypto: &dyn Crypto) -> bool {
+        let (Some(next), Some(approvals)) = (self.manifests.get(from + 1), self.approvals.get(from)) else {
+            return false;
+        };
+        let (rival, too_few) = &self.rivals[from];
+        let (new, words) = if to_rival { (rival, too_few) } else { (next, approvals) };
+        let old = &self.manifests[from];
+        let certificate = self.shown[from].as_ref().and_then(|shown| shown.verify_own(crypto, old).ok());
+        may_pass(old, new, words, certificate.as_ref(), crypto).is_ok()
+    }
+}
+
+/// At which manifest a machine's node is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Its number in the succession.
+    pub index: usize,
+    /// Whether it moved there in its latest start.
+    pub just_moved: bool,
+    /// Whether it is the rival of that number, which no node may reach.
+    pub strayed: bool,
+}
+
+/// The first of some proposals that the product's rules allow.
+fn allowed(
+    old: &Electorate,
+    machines: &[Machine],
+    scenario: &Scenario,
+    dice: &mut Dice,
+) -> Option<Electorate> {
+    let proposed = std::iter::repeat_with(|| propose(old, machines, scenario, dice));
+    proposed.take(PROPOSALS).find(|new| SafeChange::check(old, new).is_ok())
+}
+
+/// Another set of voters: mostly one more or one fewer, now and then any.
+fn propose(old: &Electorate, machines: &[Machine], scenario: &Scenario, dice: &mut Dice) -> Electorate {
+    let all: Vec<usize> = (0..machines.len()).collect();
+    let votes = |machine: usize| old.contains(&machines[machine].id);
+    let turned = *dice.pick(&all);
+    let mut chosen: Vec<usize> = if dice.chance(500) {
+        dice.subset(&all)
+    } else {
+        all.into_iter().filter(|machine| votes(*machine) != (*machine == turned)).collect()
+    };
+    if chosen.is_empty() {
+        chosen.push(turned);
+    }
+    let voters = chosen.iter().map(|machine| scenario.voter(*machine, machines[*machine].id)).collect();
+    let drawn = scenario.electorate(voters);
+    let shorter = dice.chance(500);
+    Electorate {
+        epoch: old.epoch + 1,
+        previous: Some(old.digest()),
+        lease_ms: if shorter { drawn.lease_ms / 2 } else { drawn.lease_ms },
+        ..drawn
+    }
+}
+
+/// What all voters of `old` sign about a step, each as its ledger lets it.
+fn approved(
+    change: Change,
+    old: &Electorate,
+    machines: &[Machine],
+    crypto: &dyn Crypto,
+) -> Vec<Signed<Approve>> {
+    let voters: Vec<&Machine> = machines.iter().filter(|machine| old.contains(&machine.id)).collect();
+    let mut ledgers: Vec<Ledger> = voters.iter().map(|voter| Ledger::new(voter.id, old)).collect();
+    let endorsed: Vec<Endorse> = ledgers
+        .iter_mut()
+        .map(|ledger| ledger.endorse(change, 1, None).expect("a new ledger is free"))
+        .collect();
+    let endorsed = signed(&voters, &endorsed);
+    let agreed = Agreed::count(change, old, &endorsed, crypto).expect("all have endorsed");
+    let approved: Vec<Approve> = ledgers
+        .iter_mut()
+        .map(|ledger| ledger.approve(change, &agreed).expect("a quorum has endorsed"))
+        .collect();
+    signed(&voters, &approved)
+}
+
+fn signed<T: Word>(voters: &[&Machine], words: &[T]) -> Vec<Signed<T>> {
+    let both = voters.iter().zip(words);
+    both.map(|(voter, word)| Verified::sign(word.clone(), &*voter.key()).into_signed()).collect()
+}
+
+impl World {
+    /// The manifest that a machine's node is at, and the one before.
+    pub(super) fn manifest_of(&self, machine: usize) -> (&Electorate, Option<Predecessor>) {
+        let Some(succession) = &self.succession else { return (&self.electorate, None) };
+        let place = self.machines[machine].place;
+        let before = place.index.checked_sub(1).map(|index| succession.manifests[index].clone());
+        let predecessor =
+            before.map(|before| Predecessor { electorate: Box::new(before), just_left: place.just_moved });
+        (succession.manifest(place), predecessor)
+    }
+
+    /// A machine's node is about to start: it moves on if it may and somebody wants it to.
+    pub(super) fn move_on(&mut self, machine: usize) {
+        let place = self.machines[machine].place;
+        // What it moved to when the storm ended, it starts with just now.
+        self.machines[machine].place.just_moved &= self.calm;
+        let wanted = self.succession.is_some() && !self.calm && self.dice.chance(self.scenario.changes);
+        if !wanted || place.strayed {
+            return;
+        }
+        let strayed = self.dice.chance(100) && self.may_move(place.index, true);
+        if strayed || self.may_move(place.index, false) {
+            let index = place.index + 1;
+            self.machines[machine].place = Place { index, just_moved: true, strayed };
+            let (name, rival) = (self.machines[machine].name.clone(), if strayed { "rival " } else { "" });
+            self.trace.note(self.at, &name, || format!("moves to {rival}manifest {index}"));
+        }
+    }
+
+    fn may_move(&self, from: usize, to_rival: bool) -> bool {
+        self.succession.as_ref().is_some_and(|succession| succession.may_move(from, to_rival, &*self.crypto))
+    }
+
+    /// The storm is over: every node that is behind is stopped, and starts at the latest manifest that one has reached.
+    pub(super) fn catch_up(&mut self) {
+        let latest = self.machines.iter().map(|machine| machine.place.index).max().unwrap_or_default();
+        for machine in 0..self.machines.len() {
+            let behind = self.machines[machine].place.index;
+            if behind < latest && (behind..latest).all(|index| self.may_move(index, false)) {
+                self.crash(machine, false);
+                self.machines[machine].place = Place { index: latest, just_moved: true, strayed: false };
+            }
+        }
+    }
+
+    /// Nodes that follow without voting: those of machines for that, and in a world whose voters change, all others.
+    pub(super) fn followers_of(&self, electorate: &Electorate) -> impl Iterator<Item = NodeId> {
+        let (n, changes) = (self.scenario.n, self.succession.is_some());
+        let others = self.machines.iter().enumerate();
+        let follows =
+            move |(machine, id): &(usize, NodeId)| *machine >= n || (changes && !electorate.contains(id));
+        others.map(|(machine, own)| (machine, own.id)).filter(follows).map(|(_, id)| id)
+    }
+}
