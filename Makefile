@@ -6,6 +6,11 @@ SHELL := /bin/bash
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 CARGO ?= cargo
+# What --version calls the build. Only the program's own file is compiled anew for it, and nothing of the enclave.
+ifndef NITRO_ELECT_BUILD
+NITRO_ELECT_BUILD := $(shell git describe --always --dirty --tags 2>/dev/null)
+endif
+export NITRO_ELECT_BUILD
 # Where `make install` puts things; DESTDIR is for packages and images.
 PREFIX ?= /usr/local
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release

@@ -12,9 +12,9 @@ the certificate verified check by check; kills the leader with SIGKILL, shows th
 All files are in one temporary directory, and nothing is left behind.
 
 Examples:
-  nitro-elect demo                 until Ctrl-C
-  nitro-elect demo --once          ends by itself
-  nitro-elect demo --once --json   the same, one JSON object a line
+  nitro-elect demo                 # until Ctrl-C
+  nitro-elect demo --once          # ends by itself
+  nitro-elect demo --once --json   # the same, one JSON object a line
 
 Exit codes:
   0    everything happened that must

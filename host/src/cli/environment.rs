@@ -61,20 +61,4 @@ mod tests {
             assert!(checked.iter().any(|checked| checked == known), "{known}: {checked:?}");
         }
     }
-
-    #[test]
-    fn every_command_and_group_has_examples_in_its_help() {
-        fn check(command: &mut Command, path: &str) {
-            let help = command.render_long_help().to_string();
-            let example = "\n  nitro-elect ";
-            assert!(help.contains("Examples:\n") && help.contains(example), "{path}: {help}");
-            for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
-                let path = format!("{path} {}", command.get_name());
-                check(command, &path);
-            }
-        }
-        let mut line = line();
-        line.build();
-        check(&mut line, "nitro-elect");
-    }
 }

@@ -25,7 +25,7 @@ DIR/node-1 and so on, and prints the lines to run next. DIR must be new or
 empty. If anything fails, nothing is left behind.
 
 Examples:
-  nitro-elect simulate-enclave --trust-out trust.json    (in another terminal)
+  nitro-elect simulate-enclave --trust-out trust.json    # in another terminal
   nitro-elect init --local 4 --trust trust.json cluster
   nitro-elect init --local 7 --trust trust.json --base-port 6000 clusters/seven
 

@@ -37,9 +37,9 @@ mod work_flags;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-use nitro_elect_protocol::electorate::VERSION;
+use nitro_elect_protocol::electorate;
 
 pub use failure::Failure;
 
@@ -63,17 +63,19 @@ Environment:
   NITRO_ELECT_...  stands for the flag of that name, but for --allow-... and --danger-...; the line wins
   NO_COLOR         no colours";
 
+/// What the program calls its build: the commit, as `make` says it.
+static BUILD: OnceLock<&'static str> = OnceLock::new();
+
 /// The version of this program, of the protocol that it speaks, and which build it is.
-static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+static VERSION: LazyLock<String> = LazyLock::new(|| {
     let kind = if cfg!(debug_assertions) { "development" } else { "release" };
-    let build = option_env!("NITRO_ELECT_BUILD").unwrap_or(kind);
-    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-    format!("{} (protocol {VERSION}, {build} build, {arch} {os})", env!("CARGO_PKG_VERSION"))
+    let build = BUILD.get().filter(|build| !build.is_empty()).unwrap_or(&kind);
+    format!("{} (protocol {}, build {build})", env!("CARGO_PKG_VERSION"), electorate::VERSION)
 });
 
 /// The whole line.
 #[derive(Debug, Parser)]
-#[command(name = "nitro-elect", version = LONG_VERSION.as_str(), about = ABOUT, after_help = AFTER_HELP)]
+#[command(name = "nitro-elect", version = VERSION.as_str(), about = ABOUT, after_help = AFTER_HELP)]
 struct Line {
     #[command(subcommand)]
     command: Command,
@@ -104,13 +106,14 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// The line as it is parsed: with a variable for each flag.
-fn line() -> clap::Command {
+/// The line as it is parsed: with a variable for each flag. For whoever documents or tests it.
+pub fn line() -> clap::Command {
     environment::with_environment(Line::command())
 }
 
-/// Reads the line, runs its command, and says what went wrong.
-pub fn run() -> ExitCode {
+/// Reads the line, runs its command, and says what went wrong. `build` is what `--version` calls this build.
+pub fn run(build: Option<&'static str>) -> ExitCode {
+    let _said_once = BUILD.set(build.unwrap_or_default());
     let parsed = line().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches));
     let line = match parsed {
         Ok(line) => line,

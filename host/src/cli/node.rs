@@ -334,7 +334,7 @@ fn access(args: &Args, at: SocketAddr) -> Result<(Access, Option<DrawnToken>), F
 /// Says what kind of node begins.
 fn introduce(config: &NodeConfig) {
     let (name, state) = (&config.name, config.state.display());
-    let version = env!("CARGO_PKG_VERSION");
+    let version = super::VERSION.as_str();
     let role = if config.votes() { "voter" } else { "observer" };
     tracing::info!("nitro-elect {version}: node {name}, {role}, state in {state}");
     if config.is_open() {

@@ -75,7 +75,7 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failur
 
 /// Says what kind of proxy begins.
 fn introduce(config: &ProxyConfig) {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = super::VERSION.as_str();
     tracing::info!("nitro-elect {version}: proxy before the enclave at {}", config.enclave);
     match (config.electorates.len(), &config.listen) {
         (0, listen) => {
