@@ -35,6 +35,8 @@ pub fn start(format: Option<LogFormat>) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
         .with_target(false)
+        // A line that its file has no room for is lost: to tell of that on the same file would end the thread.
+        .log_internal_errors(false)
         .with_writer(stderr);
     // A process logs to one place: whoever began before keeps it.
     let _begun_before = match format {

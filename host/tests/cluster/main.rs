@@ -6,6 +6,7 @@
 
 mod audit;
 mod demo;
+mod disk;
 mod enclave;
 mod hostile;
 mod leader;
