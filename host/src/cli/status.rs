@@ -118,7 +118,9 @@ fn node(overview: &Overview) -> String {
     let role = if overview.voter { "voter" } else { "observer" };
     let held = match overview.leader.this_node {
         true => format!(", it leads with the promises of {} voters", overview.supporters),
-        false => String::new(),
+        false => overview.promise.as_ref().map_or_else(String::new, |promise| {
+            format!(", bound by its promise to {} for {} ms more", promise.to, promise.left_ms)
+        }),
     };
     let ready = match &overview.not_ready_because {
         Some(why) if !overview.ready => format!("not ready: {why}"),
@@ -158,14 +160,16 @@ fn enclave(enclave: &Enclave, number: usize) -> String {
     let id = enclave.id.as_deref().map_or("not verified", |id| id.get(..16).unwrap_or(id));
     let worth =
         enclave.assurance.map_or_else(String::new, |worth| format!(", {}", worth.to_string().to_uppercase()));
-    let pcr0 = enclave.pcr0.as_deref().and_then(|pcr| pcr.get(..16));
-    let pcr0 = pcr0.map_or_else(String::new, |pcr| format!(", PCR0 {pcr}"));
+    let registers = [("PCR0", &enclave.pcr0), ("PCR1", &enclave.pcr1), ("PCR2", &enclave.pcr2)];
+    let head =
+        |(name, pcr): (&str, &Option<String>)| Some(format!(", {name} {}", pcr.as_deref()?.get(..12)?));
+    let measured: String = registers.into_iter().filter_map(head).collect();
     let state = match (&enclave.error, enclave.answered_ms_ago) {
         (Some(error), _) => format!(": {}", paint(Stream::Out, "31", error)),
         (None, Some(ms)) => format!(", answered {ms} ms ago"),
         (None, None) => String::new(),
     };
-    format!("enclave {number} at {place}: {id}{worth}{pcr0}{state}")
+    format!("enclave {number} at {place}: {id}{worth}{measured}{state}")
 }
 
 fn election(election: &Election) -> String {

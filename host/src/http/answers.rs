@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::core::diagnosis::{self, Cause, CauseName};
 use crate::core::known::Basis;
-use crate::core::status::{EnclaveStatus, MemberStatus, Status};
+use crate::core::status::{EnclaveStatus, MemberStatus, PromiseStatus, Status};
 use crate::node::NoAnswer;
 use crate::transport::counters::Count;
 
@@ -111,6 +111,8 @@ pub struct Overview {
     pub leader: Leader,
     /// Voters that support this node's own lease now; 0 unless it leads.
     pub supporters: usize,
+    /// The promise that this voter has given and that still binds it.
+    pub promise: Option<Promised>,
     /// Why nobody leads, in a sentence: the first of `diagnosis`.
     pub no_leader_because: Option<String>,
     /// Whether it can be relied on to vote.
@@ -126,6 +128,15 @@ pub struct Overview {
     pub dropped: BTreeMap<String, u64>,
     /// What its links and its shell count.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// A promise that a voter has given: until it ends, it supports nobody else.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Promised {
+    /// The name of the node it is to.
+    pub to: String,
+    /// How long it binds.
+    pub left_ms: u64,
 }
 
 /// What the voters agree on.
@@ -281,6 +292,7 @@ impl Overview {
             no_leader_because: leader.diagnosis.first().map(|cause| cause.text.clone()),
             leader,
             supporters: status.supporters,
+            promise: status.promise.as_ref().map(Promised::of),
             ready: status.ready.is_ok(),
             not_ready_because: status.ready.clone().err(),
             members: Members::of(status),
@@ -288,6 +300,12 @@ impl Overview {
             dropped: status.drops.iter().map(|(why, count)| (why.to_string(), *count)).collect(),
             counters: counts.iter().map(|count| (count.name.to_owned(), count.value)).collect(),
         }
+    }
+}
+
+impl Promised {
+    fn of(promise: &PromiseStatus) -> Self {
+        Promised { to: promise.holder.clone(), left_ms: millis(promise.left) }
     }
 }
 

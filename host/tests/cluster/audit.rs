@@ -168,6 +168,20 @@ async fn an_observer_follows_a_leader_and_the_next_and_no_quorum_has_it() {
 }
 
 #[tokio::test]
+async fn an_observer_is_ready_once_it_has_verified_a_certificate() {
+    let mut cluster = Cluster::made(4, &["--observers", "4"]).await;
+    let observer = cluster.start_observer();
+    let readiness = async || {
+        let answer = Client::new(observer, Duration::from_secs(2)).get("/readyz").await.ok()?;
+        Some((answer.code.as_u16(), String::from_utf8(answer.body.to_vec()).unwrap()))
+    };
+    let (code, text) = until("an observer that answers", readiness).await;
+    assert!(code == 503 && text.contains("has verified no certificate yet"), "{text}");
+    cluster.start_all().await;
+    until("its readiness", async || readiness().await.filter(|(code, _)| *code == 200)).await;
+}
+
+#[tokio::test]
 async fn a_watcher_tells_the_leaders_it_verified_and_when_there_is_none() {
     let (mut cluster, first) = Cluster::led(4).await;
     let survivor = cluster.names().into_iter().find(|name| *name != first.leader).unwrap();
