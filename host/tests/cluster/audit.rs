@@ -1,6 +1,7 @@
 //! The audit trail of a running cluster, and those who look at it from outside: observers, and watchers that trust nobody.
 
 use crate::operator::{Cluster, nitro_elect, run, until};
+use nitro_elect::core::known::Basis;
 use nitro_elect::http::answers::Overview;
 use nitro_elect::http::client::Client;
 use serde_json::Value;
@@ -134,6 +135,8 @@ async fn an_observer_follows_a_leader_and_the_next_and_no_quorum_has_it() {
     let overview = seen(first.term).await;
     assert_eq!(overview.leader.leader.unwrap().name, first.leader);
     assert!(overview.ready && !overview.voter && !overview.leader.this_node && overview.enclaves.is_empty());
+    let as_of = overview.leader.as_of.unwrap();
+    assert!(as_of.basis == Basis::Heard && as_of.ms_ago < 1000, "news, counted from its receipt: {as_of:?}");
     assert!(overview.leader.lease_ms <= 1000, "{}", overview.leader.lease_ms);
     cluster.operator.kill(&first.leader);
     let second = cluster.agreement(first.term + 1).await;

@@ -44,8 +44,10 @@ Exit codes:
   2  wrong usage, or a file could not be read
   3  valid, but with less assurance than asked for";
 
-/// How long a log takes before its progress is told.
+/// How long a log takes before its progress is told, and how often it then is on a terminal.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often elsewhere, where every time is a line.
+const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Check exported logs offline: each certificate, and how they hang together
 #[derive(Debug, clap::Args)]
@@ -147,9 +149,10 @@ fn no_log(path: &Path, first: &Alarm) -> Failure {
 fn progress() -> impl FnMut(usize, usize) {
     let (begun, mut told) = (Instant::now(), Instant::now());
     let to_people = std::io::stderr().is_terminal();
+    let every = if to_people { PATIENCE } else { LINE_EVERY };
     move |done, total| {
-        let is_due = begun.elapsed() > PATIENCE && told.elapsed() > PATIENCE;
-        if is_due || (done == total && begun.elapsed() > PATIENCE) {
+        let is_last = done == total && begun.elapsed() > PATIENCE;
+        if is_last || told.elapsed() > every {
             told = Instant::now();
             let end = if to_people && done < total { "\r" } else { "\n" };
             eprint!("{done} of {total} certificates verified{end}");
