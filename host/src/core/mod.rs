@@ -165,6 +165,7 @@ impl Core {
         let known = [Some(&electorate), predecessor.map(|predecessor| &*predecessor.electorate)];
         let own = config.newest.and_then(|bundle| Held::own(bundle, &*crypto, &known));
         let voter = Voter::new(config.record, timing, predecessor.and_then(Predecessor::left), now.boot);
+        let work = Work::at_start(&config.record, voter.lease_at_start(), now.boot);
         let evidence = equivocation::recall(config.evidence, &*crypto, electorate.cluster);
         let recovery = voter.has_lost_votes().then(|| Recovery::new(now.boot + timing.lease));
         Core {
@@ -193,7 +194,7 @@ impl Core {
             campaign: Campaign::default(),
             awaited: None,
             lead: None,
-            work: Work::default(),
+            work,
             resigned_up_to: Term(0),
             followed: None,
             nonces: BTreeMap::new(),
@@ -237,6 +238,7 @@ impl Core {
             self.awaited.as_ref().map(|awaited| awaited.due),
             self.recovery.as_ref().map(Recovery::wake),
             self.stepped_down,
+            self.work.left_until(),
         ];
         wakes.into_iter().flatten().min().unwrap_or(soon).max(soon)
     }
@@ -247,6 +249,7 @@ impl Core {
         self.settle_members(now.boot);
         self.settle_list(now);
         self.settle_eligibility(now.boot);
+        self.settle_work(now);
     }
 
     /// Does what is due.

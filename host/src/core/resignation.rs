@@ -52,12 +52,20 @@ impl Core {
     }
 
     /// The resignation that ends every lease of this life, whichever comes: for a supervisor, to be sent once nothing
-    /// of this life can act any more.
-    pub fn last_will(&self) -> Signed<Resign> {
+    /// of this life can act any more. None before [`Core::will_due`].
+    pub fn last_will(&self) -> Option<Signed<Resign>> {
+        if self.work.left_until().is_some() {
+            return None;
+        }
         let (cluster, node, generation) = (self.electorate.cluster, self.me, self.generation);
-        let up_to_term = Term(TERM_MAX);
-        Verified::sign(Resign { cluster, node, generation, up_to_term, successor: None }, &*self.key)
-            .into_signed()
+        let will = Resign { cluster, node, generation, up_to_term: Term(TERM_MAX), successor: None };
+        Some(Verified::sign(will, &*self.key).into_signed())
+    }
+
+    /// When this life may leave its will. No supervisor of this life knows of what an earlier one left at work, and the
+    /// promises that keep others away from that may be to this life by now: they would end with its will.
+    pub fn will_due(&self) -> Boot {
+        self.work.left_until().unwrap_or(self.started)
     }
 
     /// The other voters, and where they are reached: those to whom a last will goes.

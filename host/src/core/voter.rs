@@ -46,6 +46,8 @@ pub struct Asker {
 #[derive(Clone, Debug, Hash)]
 pub struct Voter {
     timing: Timing,
+    /// The longest lease that anybody may hold from before this life.
+    lease_at_start: Duration,
     record: Record,
     /// Whether the disk holds the record as it is here.
     synced: bool,
@@ -66,12 +68,19 @@ impl Voter {
         });
         // Without a promise to keep, it keeps itself from everybody.
         let held = recorded.or(left.map(|_| (record.node, record.generation, lease)));
+        let lease_at_start = held.map_or(lease, |(.., span)| span);
         let hold = held.map(|(holder, generation, span)| {
             // What was done under it before the restart is unknown: it is not held against the holder.
             Hold { holder, generation, since: now, until: now + span, fruitful: true }
         });
         let (resigns, backoff) = (Resigns::default(), BackOff::default());
-        Voter { timing, record, synced: true, hold, view: None, resigns, backoff }
+        Voter { timing, lease_at_start, record, synced: true, hold, view: None, resigns, backoff }
+    }
+
+    /// How long after its start a voter must reckon with leases from before it: the longer of the recorded lease and
+    /// the present one.
+    pub fn lease_at_start(&self) -> Duration {
+        self.lease_at_start
     }
 
     /// The term of the last support given; zero before the first.

@@ -7,15 +7,19 @@
 
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::time::{Boot, Now};
+use std::time::Duration;
 
 use super::Core;
+use super::durable::Record;
 use super::event::{Action, CannotStepDown, Notice};
 
 /// What this node knows of the work under its lease.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Work {
-    /// Whether some may run.
-    pub runs: bool,
+    /// Whether some may run under this life's leadership.
+    runs: bool,
+    /// Until when some may run that an earlier life left behind.
+    left_until: Option<Boot>,
     /// The hand-over that it was asked to end for.
     ending: Option<Ending>,
     /// Whether a resignation waits for it to be gone.
@@ -33,11 +37,31 @@ struct Ending {
     over: Option<Boot>,
 }
 
+impl Work {
+    /// The work of a life that begins. Where the record names this very node, an earlier life of it may have led, died,
+    /// and left work that goes on until that one's lease ends, wherever it reckons it; nobody here knows of it.
+    pub fn at_start(record: &Record, longest: Duration, now: Boot) -> Self {
+        let may_have_led = record.support.is_some_and(|support| support.holder == record.node);
+        let left = may_have_led || record.forgot_votes;
+        Work { left_until: left.then(|| now + longest), ..Work::default() }
+    }
+
+    /// Whether some may run.
+    pub fn may_run(&self) -> bool {
+        self.runs || self.left_until.is_some()
+    }
+
+    /// Until when some of an earlier life may run.
+    pub fn left_until(&self) -> Option<Boot> {
+        self.left_until
+    }
+}
+
 impl Core {
     /// Whether work stands against a resignation now; one is owed then.
     pub(super) fn work_holds_back(&mut self) -> bool {
-        self.work.owed |= self.work.runs;
-        self.work.runs
+        self.work.owed |= self.work.may_run();
+        self.work.may_run()
     }
 
     /// Hands over if somebody can take over: at once, or when the work that runs has ended.
@@ -48,7 +72,7 @@ impl Core {
         now: Now,
     ) -> Result<(), CannotStepDown> {
         self.may_step_down(to, now)?;
-        if !self.work.runs {
+        if !self.work.may_run() {
             return self.step_down(to, now);
         }
         let was_asked = self.work.ending.replace(Ending { to, is_ordered, over: None }).is_some();
@@ -61,9 +85,21 @@ impl Core {
     /// Work is about to run, or none does any more.
     pub(super) fn on_working(&mut self, runs: bool, now: Now) {
         self.work.runs = runs;
-        if runs {
-            return;
+        if !self.work.may_run() {
+            self.work_is_over(now);
         }
+    }
+
+    /// Lets the time end in which work of an earlier life may run.
+    pub(super) fn settle_work(&mut self, now: Now) {
+        let left = self.work.left_until.take_if(|until| *until <= now.boot);
+        if left.is_some() && !self.work.may_run() {
+            self.work_is_over(now);
+        }
+    }
+
+    /// Nothing runs any more: what waited for that is done.
+    fn work_is_over(&mut self, now: Now) {
         if std::mem::take(&mut self.work.owed) && self.holds_lease(now.boot).is_none() {
             self.resign(None, now);
         }

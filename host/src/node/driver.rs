@@ -104,11 +104,14 @@ impl Sealed {
 struct NotPersisted;
 
 impl Driver {
-    /// Leaves the will of this life with the supervisor. Called once its generation is durable and before it acts.
-    pub fn bequeath(&self) {
-        if let Some(last_words) = &self.last_words {
+    /// Leaves the will of this life with the supervisor, once it may.
+    pub fn bequeath(&mut self) {
+        let Some(last_words) = self.last_words.as_mut().filter(|last_words| !last_words.are_said()) else {
+            return;
+        };
+        if let Some(will) = self.core.last_will() {
             last_words.to(self.core.other_voters());
-            last_words.bequeath(self.core.last_will());
+            last_words.bequeath(will);
         }
     }
 
@@ -119,6 +122,7 @@ impl Driver {
             if let Some(exit) = self.exit() {
                 return exit;
             }
+            self.bequeath();
             tokio::select! {
                 Some(Inbound { event, room }) = inputs.inbound.recv() => {
                     self.feed(event);
@@ -135,7 +139,9 @@ impl Driver {
     /// How long nothing is due.
     fn nap(&self) -> Duration {
         let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
-        let next = leaving.into_iter().chain([self.core.next_wake()]).min();
+        let will = self.last_words.as_ref().filter(|last_words| !last_words.are_said());
+        let will = will.map(|_| self.core.will_due());
+        let next = leaving.into_iter().chain(will).chain([self.core.next_wake()]).min();
         next.map_or(SLEEP_MAX, clock::until).min(SLEEP_MAX)
     }
 

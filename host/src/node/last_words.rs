@@ -13,15 +13,22 @@ use crate::supervisor::{Link, Unsupervised};
 pub struct LastWords {
     link: Link,
     seed: [u8; 32],
+    said: bool,
 }
 
 impl LastWords {
     pub fn new(link: Link, seed: &[u8; 32]) -> Self {
-        LastWords { link, seed: *seed }
+        LastWords { link, seed: *seed, said: false }
+    }
+
+    /// Whether the will was left.
+    pub fn are_said(&self) -> bool {
+        self.said
     }
 
     /// Leaves the will of this life.
-    pub fn bequeath(&self, will: Signed<Resign>) {
+    pub fn bequeath(&mut self, will: Signed<Resign>) {
+        self.said = true;
         let frame = seal_envelope(&PeerMessage::Resign(will));
         told(self.link.bequeath(WillBytes { seed: &self.seed, frame: &frame }));
     }

@@ -128,7 +128,6 @@ pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         measures,
         write_error: None,
     };
-    driver.bequeath();
     let inputs = Inputs { inbound, answered, questions, alive: still_alive };
     let (tell_end, ended) = oneshot::channel();
     let life = move || tell_end.send(live(driver, inputs, translating));

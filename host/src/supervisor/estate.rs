@@ -184,6 +184,7 @@ mod tests {
         }
     }
 
+    /// PROTOCOL R10
     #[test]
     fn a_node_that_died_with_nothing_left_has_its_will_sent() {
         for end in [KILLED, End::Signal(11), End::Code(1), End::Code(101), End::Code(143)] {
@@ -201,6 +202,7 @@ mod tests {
         assert_eq!(alone.judge(KILLED, Ok(())), nothing(Nothing::NoVoters));
     }
 
+    /// PROTOCOL R10
     #[test]
     fn a_halted_nodes_will_is_not_sent_whatever_ended_it() {
         assert_eq!(doubt(&estate(), End::Code(HALTED)), Doubt::Halted);
@@ -211,6 +213,7 @@ mod tests {
         assert_eq!(doubt(&revoked, KILLED), Doubt::Halted, "a later will changes nothing");
     }
 
+    /// PROTOCOL R10
     #[test]
     fn a_runner_stands_in_the_way_until_it_said_that_its_work_is_gone() {
         let mut estate = estate();

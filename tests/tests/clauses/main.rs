@@ -22,4 +22,5 @@ mod tally;
 mod traces;
 mod views;
 mod voters;
+mod wills;
 mod work;

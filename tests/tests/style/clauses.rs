@@ -85,10 +85,10 @@ fn citations(file: &Source) -> Vec<Citation<'_>> {
     each.collect()
 }
 
-/// Whether `#[test]` follows after nothing but documentation and other attributes.
+/// Whether `#[test]`, or tokio's, follows after nothing but documentation and other attributes.
 fn is_before_a_test(lines: &[&str]) -> bool {
     let mut before = lines.iter().take_while(|line| line.starts_with("///") || line.starts_with("#["));
-    before.any(|line| *line == "#[test]")
+    before.any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
 }
 
 mod tests {

@@ -1,6 +1,7 @@
 //! Peers that behave: who reaches whom, by which way, and what the node is told.
 
 use super::*;
+use crate::limits::LAST_WILL_MAX;
 
 #[tokio::test]
 async fn two_nodes_that_know_each_other_exchange_frames() {
@@ -262,4 +263,41 @@ async fn a_dial_that_fails_is_nobodys_business_while_the_peer_is_connected_other
         _ => None,
     });
     assert_eq!(next.await, Ok(b"still here".to_vec()));
+}
+
+/// PROTOCOL R11
+#[tokio::test]
+async fn a_last_will_is_one_frame_of_its_own_and_ends_no_link_of_its_node() {
+    let (mut first, second) = pair().await;
+    let deliver = async |seed: u8, frame: &[u8]| {
+        let (stream, _) = connect_tcp(&first.address().into(), LATE).await.unwrap();
+        let client = TlsClient::new(Service::Will, identity(seed));
+        let (mut stream, _) = client.connect(stream, ExpectedKey::Exactly(id(1)), LATE).await.unwrap();
+        write_frame(&mut stream, frame, MESSAGE_MAX, LATE).await.unwrap();
+        let mut answers = FrameReader::new(stream);
+        let greeting = answers.read(GREETING_MAX, DEADLINES).await.unwrap();
+        assert!(answers.read(GREETING_MAX, DEADLINES).await.is_err(), "it hangs up");
+        Greeting::decode(&greeting).unwrap()
+    };
+    assert_eq!(deliver(2, b"a will").await, Greeting::Welcome);
+    assert_eq!(
+        deliver(2, &[0; LAST_WILL_MAX + 1]).await,
+        Greeting::Welcome,
+        "one that is too long is not taken"
+    );
+    assert_eq!(deliver(9, b"a stranger's").await, Greeting::Unwelcome(Unwelcome::NotAdmitted));
+    second.links.send(&id(1), b"the link is as it was".to_vec());
+    let mut wills = Vec::new();
+    let last = first.wait("frame", |event| match event {
+        LinkEvent::Will { from, bytes } => {
+            wills.push((from, bytes));
+            None
+        }
+        LinkEvent::Frame { from, bytes, .. } => Some((from, bytes)),
+        LinkEvent::Down { .. } => panic!("a link ended"),
+        _ => None,
+    });
+    assert_eq!(last.await, (id(2), b"the link is as it was".to_vec()));
+    assert_eq!(wills, [(id(2), b"a will".to_vec())]);
+    first.counted(|counters| &counters.wills_heard, 1).await;
 }
