@@ -6,6 +6,8 @@ use nitro_elect_tests::sim::campaign;
 use nitro_elect_tests::sim::clock::Clock;
 use nitro_elect_tests::sim::scenario::Scenario;
 use nitro_elect_tests::sim::trace::Trace;
+use nitro_elect_tests::sim::violation::Invariant;
+use nitro_elect_tests::sim::wills::Remains;
 use nitro_elect_tests::sim::world::World;
 use std::time::Duration;
 
@@ -83,6 +85,57 @@ fn a_preferred_voter_that_never_takes_over_is_offered_the_lead_once_in_ten_lease
             held += u32::from(world.holder().is_some());
         }
         assert!(held >= 380, "a lease was held {held} of 400 times: {}", world.trace.lines().join("\n"));
+    }
+}
+
+/// A supervisor that took a silent node for a dead one would send its will while a debugger holds the process: the
+/// others elect at once, and the old leader goes on under its lease when it is let go (I4). The rule: the end of a
+/// process is learnt from `wait`, never from silence; so nothing is sent, and the lease decides.
+#[test]
+fn a_will_sent_for_a_process_that_a_debugger_holds_makes_two_leaders() {
+    for seed in 0..10 {
+        let mut world = settled(seed, 4);
+        let leader = world.holder().expect("a calm cluster has a leader");
+        world.stand_still(leader, LEASE / 2);
+        world.betray(leader);
+        let violation = world.pass(LEASE / 2).expect_err("the will was sent for a node that lives");
+        assert_eq!(violation.invariant, Invariant::I4, "{violation}");
+
+        let mut world = settled(seed, 4);
+        world.stand_still(leader, LEASE / 2);
+        world.pass(LEASE / 2).expect("no will is sent for a node that lives");
+        assert_eq!(world.holder(), Some(leader), "it leads on");
+    }
+}
+
+/// What a dead leader left at work acts under its lease: a will sent before that is gone makes two leaders (I4). The
+/// rule: commands are made an end of first, and where that cannot be seen, no will is sent.
+#[test]
+fn a_will_waits_for_the_work_that_a_node_left_behind_and_is_not_sent_over_what_cannot_be_ended() {
+    let fail_over = |seed, remains, betrayed: bool| {
+        let mut world = settled(seed, 4);
+        let leader = world.holder().expect("a calm cluster has a leader");
+        if betrayed {
+            world.betray(leader);
+        }
+        world.die(leader, remains, LEASE * 20);
+        let died = world.at;
+        let led = world.wait_for(LEASE * 3, |world| world.holder().is_some_and(|holder| holder != leader));
+        led.map(|led| led.then(|| world.at.since(died)).expect("another leads"))
+    };
+    let (soon, bound) = (Duration::from_millis(20), LEASE / 2);
+    for seed in 0..10 {
+        let at_once = fail_over(seed, Remains::Nothing, false).expect("nothing was left");
+        assert!(at_once < soon, "seed {seed}: {at_once:?}");
+        let gone_after = LEASE / 4;
+        let waited = fail_over(seed, Remains::Commands(gone_after), false).expect("it waits for the end");
+        assert!(waited > gone_after && waited < gone_after + soon, "seed {seed}: {waited:?}");
+        for remains in [Remains::Stuck, Remains::Runner] {
+            let decided = fail_over(seed, remains, false).expect("the lease decides");
+            assert!(decided > bound, "seed {seed}, {remains:?}: {decided:?}");
+            let violation = fail_over(seed, remains, true).expect_err("the will was sent over work");
+            assert_eq!(violation.invariant, Invariant::I4, "{violation}");
+        }
     }
 }
 

@@ -32,6 +32,14 @@ faults! {
     Reboot = "reboots",
     /// The supervisor of a crashed process sends its last will.
     LastWill = "last wills",
+    /// A last will came once more, later.
+    WillReplayed = "last wills replayed",
+    /// A process that ended left leader-only commands, for a while.
+    CommandLeft = "commands left behind",
+    /// A process that ended left a command that nobody can end.
+    CommandStuck = "commands that do not end",
+    /// A process that ended left a runner beside it at work.
+    RunnerLeft = "runners left behind",
     /// A process does not run for a while, and then goes on.
     Pause = "pauses",
     /// A connection breaks.

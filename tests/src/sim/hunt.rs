@@ -27,6 +27,7 @@ pub const ALL: &[Hunt] = &[
     Hunt { name: "siege", scenario: siege, script: None },
     Hunt { name: "disks", scenario: disks, script: None },
     Hunt { name: "proxies", scenario: proxies, script: None },
+    Hunt { name: "wills", scenario: wills, script: None },
     Hunt { name: "scattered", scenario: scattered, script: None },
     Hunt { name: "upstarts", scenario: upstarts, script: Some(strand_new_leaders) },
     Hunt { name: "relapse", scenario: relapse, script: Some(crash_after_calls) },
@@ -103,6 +104,12 @@ fn disks(seed: u64) -> Scenario {
 fn voters(seed: u64) -> Scenario {
     let last_wills = 1000;
     Scenario { n: 5, f: 0, changes: 500, last_wills, ..churn(seed) }
+}
+
+/// Processes die and leave work behind, and wills come late, twice, and after a restart.
+fn wills(seed: u64) -> Scenario {
+    let weights = [(Fault::Crash, 12), (Fault::Pause, 3), (Fault::OneWay, 2), (Fault::StepDown, 2)];
+    Scenario { last_wills: 900, remains: 400, weights: Weights::only(&weights), ..churn(seed) }
 }
 
 /// Proxies let elections wait, or lose them.

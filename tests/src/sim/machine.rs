@@ -5,14 +5,11 @@ use nitro_elect::core::config::{Config, FANOUT_DEFAULT, Membership, Predecessor}
 use nitro_elect::core::durable::Record;
 use nitro_elect::core::event::{Action, Event};
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
-use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::evidence::Evidence;
-use nitro_elect_protocol::ids::Term;
 use nitro_elect_protocol::ids::{Generation, NodeId};
-use nitro_elect_protocol::limits::TERM_MAX;
 use nitro_elect_protocol::proof::Bundle;
 use nitro_elect_protocol::resign::Resign;
-use nitro_elect_protocol::statement::{Signed, Verified};
+use nitro_elect_protocol::statement::Signed;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -168,11 +165,9 @@ impl Machine {
         writing.is_some() && !keep_write
     }
 
-    /// The resignation that the supervisor of the process that just ended has in its memory.
-    pub fn last_will(&self, electorate: &Electorate) -> Signed<Resign> {
-        let (cluster, generation) = (electorate.cluster, self.disk.record.generation);
-        let will = Resign { cluster, node: self.id, generation, up_to_term: Term(TERM_MAX), successor: None };
-        Verified::sign(will, &*self.key()).into_signed()
+    /// The resignation that the supervisor of the running process has in its memory, if it was left one yet.
+    pub fn last_will(&self) -> Option<Signed<Resign>> {
+        self.process.as_ref()?.core.last_will()
     }
 
     /// Whether a process runs.

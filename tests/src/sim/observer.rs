@@ -16,17 +16,9 @@ use nitro_elect_protocol::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::At;
+use super::leases::{Belief, Led, List, Remains, intersect};
 use super::recorder::Recorder;
 use super::violation::{Invariant, Violation};
-
-/// A lease as one honest node believes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Belief {
-    /// Its term.
-    pub term: Term,
-    /// When it ends, in true time.
-    pub until: At,
-}
 
 /// A certificate that an enclave of the world has signed.
 #[derive(Debug)]
@@ -49,26 +41,14 @@ struct Node {
     id: NodeId,
     honest: bool,
     belief: Option<Belief>,
+    /// What a process that ended left at work under the lease that it held.
+    remains: Vec<Remains>,
     /// The leases it held.
     led: Vec<Led>,
     /// The highest term adopted in the present life.
     adopted: Term,
     /// The highest term in which an earlier life held a lease.
     led_before: Term,
-}
-
-/// Leases of one term that a node held.
-#[derive(Debug)]
-struct Led {
-    term: Term,
-    list: List,
-}
-
-/// Over which list of nodes a lease is held: of an open cluster's only, elsewhere there is but one.
-type List = Option<BTreeSet<NodeId>>;
-
-fn intersect(one: &List, other: &List) -> bool {
-    one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| !one.is_disjoint(other))
 }
 
 /// Everything that the invariants speak of.
@@ -101,7 +81,7 @@ impl Observer {
     pub fn new(manifests: &[Electorate], nodes: impl Iterator<Item = NodeId>) -> Self {
         let node = |id| {
             let (led, adopted, led_before) = (Vec::new(), Term(0), Term(0));
-            Node { id, honest: true, belief: None, led, adopted, led_before }
+            Node { id, honest: true, belief: None, remains: Vec::new(), led, adopted, led_before }
         };
         let nodes: Vec<Node> = nodes.map(node).collect();
         Observer {
@@ -150,12 +130,22 @@ impl Observer {
         self.nodes[node].belief.filter(|belief| belief.until > at)
     }
 
-    /// A node's process ended: what it believed is gone with it.
-    pub fn ended(&mut self, node: usize) {
-        self.nodes[node].belief = None;
+    /// A node's process ended: what it believed is gone with it, but for what it left at work, if it did.
+    pub fn ended(&mut self, at: At, node: usize, left_work: bool) {
+        let own = &mut self.nodes[node];
+        own.remains.retain(|remains| remains.belief.until > at);
+        if let Some(belief) = own.belief.take().filter(|_| left_work) {
+            let list = own.led.last().map(|led| led.list.clone()).unwrap_or_default();
+            own.remains.push(Remains { died: at, belief, list });
+        }
         self.nodes[node].adopted = Term(0);
         let led = self.nodes[node].led.iter().map(|led| led.term).max();
         self.nodes[node].led_before = led.unwrap_or_default();
+    }
+
+    /// What the process that ended then left behind is gone.
+    pub fn is_gone(&mut self, node: usize, died: At) {
+        self.nodes[node].remains.retain(|remains| remains.died != died);
     }
 
     /// A message leaves a process.
@@ -328,17 +318,15 @@ impl Observer {
         let same = |led: Option<&Led>| led.is_some_and(|led| intersect(&led.list, list));
         let rivals =
             |other: &usize| self.lease_of(*other, at).is_some() && same(self.nodes[*other].led.last());
-        let holder = others().find(rivals);
-        if let Some(other) = holder {
+        if let Some(other) = others().find(rivals) {
             let until = self.nodes[other].belief.map_or(at, |belief| belief.until);
-            let what = format!(
-                "{} holds the lease of term {} until {}, {} still holds one until {until}",
-                self.name(node),
-                belief.term,
-                belief.until,
-                self.name(other)
-            );
-            return self.broken(Invariant::I4, at, what);
+            return self.two_leases(at, (node, belief), (&format!("{} still", self.name(other)), until));
+        }
+        let acts = |left: &&Remains| left.belief.until > at && intersect(&left.list, list);
+        let left = others().find_map(|other| Some((other, self.nodes[other].remains.iter().find(acts)?)));
+        if let Some((other, left)) = left {
+            let (who, until) = (format!("work of {}, which is dead,", self.name(other)), left.belief.until);
+            return self.two_leases(at, (node, belief), (&who, until));
         }
         let above = |led: &&Led| led.term > belief.term && intersect(&led.list, list);
         let higher = others().find_map(|other| Some((other, self.nodes[other].led.iter().find(above)?.term)));
@@ -351,6 +339,13 @@ impl Observer {
             );
             self.broken(Invariant::I4, at, what);
         }
+    }
+
+    fn two_leases(&mut self, at: At, (node, belief): (usize, Belief), (other, until): (&str, At)) {
+        let (name, Belief { term, until: end }) = (self.name(node), belief);
+        let what =
+            format!("{name} holds the lease of term {term} until {end}, {other} holds one until {until}");
+        self.broken(Invariant::I4, at, what);
     }
 
     /// The view that a leader signed in its election was this life's.

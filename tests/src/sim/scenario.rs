@@ -110,6 +110,8 @@ pub struct Scenario {
     pub last_wills: u64,
     /// Thousandths of starts in the storm at which a node moves to the next manifest: 0 for voters that do not change.
     pub changes: u64,
+    /// Thousandths of crashes that leave something at work, and of wills that come again.
+    pub remains: u64,
     /// How messages fare.
     pub weather: Weather,
     /// How ticks fare.
@@ -164,6 +166,7 @@ impl Scenario {
             fatal_writes: 0,
             last_wills: *dice.pick(&[0, 500, 1000]),
             changes: 0,
+            remains: *adversaries.pick(&[0, 200, 500]),
             weather: draw_weather(&mut dice),
             ticks: draw_ticks(&mut dice),
             weights: Weights::draw(&mut dice),
@@ -200,6 +203,7 @@ impl Scenario {
             fatal_writes: 0,
             last_wills: 0,
             changes: 0,
+            remains: 0,
             weather: Weather { in_order: true, ..Weather::default() },
             ticks: BadTicks::default(),
             weights: Weights::only(&[]),

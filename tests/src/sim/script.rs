@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::violation::Violation;
+use super::wills::Remains;
 use super::world::World;
 
 /// How finely a script looks for what it waits for.
@@ -34,6 +35,12 @@ impl World {
     /// The process of a machine ends, and starts again after a span.
     pub fn restart(&mut self, machine: usize, down: Duration) {
         self.crash_for(machine, false, down);
+    }
+
+    /// The process of a machine ends, leaves this behind, and starts again after a span. Its supervisor lives.
+    pub fn die(&mut self, machine: usize, remains: Remains, down: Duration) {
+        self.scenario.last_wills = 1000;
+        self.crash_leaving(machine, false, down, remains);
     }
 
     /// Every enclave ends, and another starts in its place.

@@ -2,11 +2,11 @@
 
 use nitro_elect::core::event::Command;
 use nitro_elect_protocol::ids::Nonce;
-use nitro_elect_protocol::peer::PeerMessage;
 use std::time::Duration;
 
 use super::ending::Ending;
 use super::fault::Fault;
+use super::wills::Remains;
 use super::world::{Happening, World};
 
 impl World {
@@ -71,14 +71,21 @@ impl World {
 
     /// A process ends, and starts again after a span.
     pub(super) fn crash_for(&mut self, machine: usize, reboots: bool, down: Duration) {
+        let remains = if reboots { Remains::Nothing } else { self.draw_remains(machine) };
+        self.crash_leaving(machine, reboots, down, remains);
+    }
+
+    /// The same, leaving this behind.
+    pub(super) fn crash_leaving(&mut self, machine: usize, reboots: bool, down: Duration, remains: Remains) {
         if !self.machines[machine].is_up() {
             return;
         }
+        let will = self.machines[machine].last_will();
         let keep_write = self.dice.chance(500);
         if self.machines[machine].crash(keep_write) {
             self.tally.count(Fault::LostWrite);
         }
-        self.observer.ended(machine);
+        self.observer.ended(self.at, machine, remains != Remains::Nothing);
         let name = self.machines[machine].name.clone();
         self.trace.note(self.at, &name, || if reboots { "goes down" } else { "crashes" }.into());
         if reboots {
@@ -89,21 +96,9 @@ impl World {
         }
         let votes = machine < self.scenario.n;
         if votes && !reboots && self.dice.chance(self.scenario.last_wills) {
-            self.send_last_will(machine);
+            self.supervise(machine, remains, will);
         }
         self.queue.plan(self.at + down, Happening::Start { machine });
-    }
-
-    fn send_last_will(&mut self, machine: usize) {
-        self.tally.count(Fault::LastWill);
-        let will = self.machines[machine].last_will(&self.electorate);
-        for to in (0..self.machines.len()).filter(|to| *to != machine) {
-            let late = !self.calm && self.dice.chance(self.scenario.weather.late);
-            let most = if late { self.scenario.lease * 2 } else { self.scenario.latency.1 * 2 };
-            let at = self.at + self.dice.span(self.scenario.latency.0, most);
-            let message = PeerMessage::Resign(will.clone());
-            self.queue.plan(at, Happening::ArriveAlone { from: machine, to, message });
-        }
     }
 
     /// A process does not run for a while; what arrives waits for it.

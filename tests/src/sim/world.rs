@@ -26,6 +26,7 @@ use super::scenario::Scenario;
 use super::succession::Succession;
 use super::trace::Trace;
 use super::violation::{Invariant, Violation};
+use super::wills::Swept;
 use nitro_elect_protocol::time::Boot;
 
 /// Happenings that may be planned at once: more would be growth without bound.
@@ -66,6 +67,8 @@ pub(super) enum Happening {
     Asked { machine: usize, life: u64, proxy: usize, request: RequestId, message: Box<Request> },
     /// An answer, or none, arrives at a node.
     Answered { machine: usize, life: u64, request: RequestId, answer: Option<Box<Response>> },
+    /// A supervisor has made an end of what its node left behind, as far as it can.
+    Swept(Box<Swept>),
     /// An enclave boots.
     Boot { host: usize },
     /// A proxy comes back.
@@ -243,6 +246,7 @@ impl World {
             Happening::Answered { machine, life, request, answer } => {
                 self.answered(machine, life, request, answer)
             }
+            Happening::Swept(swept) => self.swept(*swept),
             Happening::Boot { host } => self.boot(host),
             Happening::ProxyUp { proxy } => self.proxies[proxy].is_up = true,
             Happening::Command { machine, command } => self.feed(machine, Event::Command(command)),
