@@ -61,6 +61,10 @@ exhaust: ## every state of a small cluster within bounds: BOUNDS='--led --ticks 
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin exhaust
 	@$${CARGO_TARGET_DIR:-target}/release/exhaust $(BOUNDS)
 
+bench: ## how long four nodes are without a leader after its process is killed, in release: ROUNDS=30, fails over 50 ms
+	$(CARGO) build --locked --release -p nitro-elect -p nitro-elect-tests --bin nitro-elect --bin failover
+	@$${CARGO_TARGET_DIR:-target}/release/failover --rounds $(or $(ROUNDS),30)
+
 campaign: ## KILLS=1000 leading processes die before a gate, and 1000 around a fenced store: nothing may be written twice
 	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --package nitro-elect --test gate --test fence -- --ignored --nocapture campaign
 

@@ -40,6 +40,9 @@ admin address, votes in nothing and asks no enclave. --observe makes sure of tha
 With -p it is one of an open cluster, for trying out and for networks you trust.
 SIGTERM and SIGINT end it in order, a second one at once.
 
+The process that is started is a supervisor; the node is its one child. When the node dies, the supervisor makes an end of
+what it ran and then tells the voters, so that another leads within milliseconds; in doubt the lease decides.
+
 CMD runs only while this node leads: started when it holds the lease, asked to end by SIGTERM when a third of the lease
 is left and no renewal came, killed with all that it has started before the lease ends, and started again when the node
 leads again. NITRO_ELECT_TERM is its fencing token, NITRO_ELECT_PROOF_FILE the newest proof that this node leads. If it
@@ -63,6 +66,7 @@ Exit codes:
   1  could not start or run
   2  wrong usage, or a file could not be read
   4  must not go on under its key: starting it again does not help
+  128 + the signal that ended the node
   CMD's own with --resign-on-exit, 128 + the signal that ended it; 126 and 127 if it cannot be run or is not there
 
 Environment:
