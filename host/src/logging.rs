@@ -3,8 +3,11 @@
 //!
 //! Nothing secret reaches a log: keys print their public half, sealed and signed bytes their length.
 
+mod aside;
+
+pub use aside::Aside;
 use std::fmt;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, stderr};
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{self, Writer};
@@ -27,6 +30,19 @@ const FILTER: &str = "NITRO_ELECT_LOG";
 ///
 /// A filter that cannot be read is told of, and does not count.
 pub fn start(format: Option<LogFormat>) {
+    start_with(format, stderr);
+}
+
+/// The same for a process whose work must not wait for whoever reads its log: lines that are not taken are lost, and
+/// counted.
+pub fn start_aside(format: Option<LogFormat>) -> Aside {
+    let aside = Aside::start();
+    let lines = aside.clone();
+    start_with(format, move || lines.line());
+    aside
+}
+
+fn start_with<W: io::Write>(format: Option<LogFormat>, writer: impl Fn() -> W + Send + Sync + 'static) {
     let wanted = std::env::var(FILTER).unwrap_or_else(|_| "info".into());
     let filter = EnvFilter::try_new(&wanted);
     let unreadable = filter.as_ref().err().map(ToString::to_string);
@@ -37,7 +53,7 @@ pub fn start(format: Option<LogFormat>) {
         .with_target(false)
         // A line that its file has no room for is lost: to tell of that on the same file would end the thread.
         .log_internal_errors(false)
-        .with_writer(stderr);
+        .with_writer(writer);
     // A process logs to one place: whoever began before keeps it.
     let _begun_before = match format {
         LogFormat::Human => {

@@ -163,11 +163,12 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn run_node(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
-    logging::start(args.log_format);
+    let log = logging::start_aside(args.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;
     let ended = runtime.block_on(serve(args, link));
     runtime.shutdown_background();
+    log.finish();
     ended
 }
 
