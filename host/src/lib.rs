@@ -39,6 +39,7 @@
 //! ([`cli`]).
 
 pub mod change_file;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod core;

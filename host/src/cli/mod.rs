@@ -8,6 +8,7 @@
 
 mod admin_flags;
 mod attestation;
+mod check_flags;
 mod checklist;
 mod completions;
 mod connect;

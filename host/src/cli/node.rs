@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
+use super::check_flags::CheckFlags;
 use super::work_flags::WorkFlags;
 use crate::change_file::Shown;
 use crate::help::Help;
@@ -56,6 +57,9 @@ Examples:
 
   A command that runs on the leader alone, and is stopped before the next leader's begins:
     nitro-elect node --manifest cluster.toml --state node-1 --stop-timeout 30s -- /usr/local/bin/scheduler
+
+  A node that may lead only while its database answers:
+    nitro-elect node --manifest cluster.toml --state node-1 --check 'pg_isready --quiet' --check-interval 1s
 
   The two lines of an open cluster on one machine:
     nitro-elect node -p 5000 -n 5001
@@ -136,6 +140,8 @@ pub struct Args {
     #[arg(long)]
     danger_forget_votes: bool,
     #[command(flatten)]
+    check: CheckFlags,
+    #[command(flatten)]
     work: WorkFlags,
     /// Once CMD has ended by itself, resign and end with its exit code, instead of starting it again
     #[arg(long, requires = "command")]
@@ -186,6 +192,7 @@ async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
     let state = config.state.clone();
     let mut node = Node::start(config).await?;
     let mut work = work(args, &node, link, &state).await?;
+    let checking = args.check.check().map(|check| tokio::spawn(check.run(node.handle().clone())));
     tracing::info!(
         "listening at {} for nodes; the page for people is http://{admin_address}/",
         node.address()
@@ -202,6 +209,7 @@ async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
             }
         }
     };
+    checking.iter().for_each(tokio::task::JoinHandle::abort);
     serving.abort();
     Ok(outcome.and_then(after_work).unwrap_or_else(|| conclude(&exit)))
 }

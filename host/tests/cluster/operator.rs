@@ -110,6 +110,12 @@ impl Operator {
         self.processes.push(Process { name: name.into(), child, log });
     }
 
+    /// Starts a process that writes elsewhere.
+    pub fn adopt(&mut self, name: &str, mut command: Command) {
+        let (child, log) = (command.spawn().unwrap(), self.directory.path().join(format!("{name}.log")));
+        self.processes.push(Process { name: name.into(), child, log });
+    }
+
     /// What a process wrote so far.
     pub fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.directory.path().join(format!("{name}.log"))).unwrap_or_default()

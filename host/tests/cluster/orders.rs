@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 impl Cluster {
     /// Runs a command against one node, as its user.
-    fn order(&self, name: &str, arguments: &[&str]) -> (i32, String) {
+    pub fn order(&self, name: &str, arguments: &[&str]) -> (i32, String) {
         let admin = self.admin(name).to_string();
         let output = run(self.operator.directory.path(), &[arguments, &["--admin", &admin]].concat());
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
