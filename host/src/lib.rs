@@ -50,6 +50,7 @@ pub mod duration;
 pub mod eif;
 pub mod enclave_client;
 pub mod evidence_file;
+pub mod exec;
 pub mod fence;
 pub mod gate;
 pub mod help;

@@ -13,7 +13,7 @@ pub const FAILED: u8 = 1;
 /// Wrong usage, or an input that could not be read.
 pub const USAGE: u8 = 2;
 /// Valid, but with less assurance than asked for.
-const LESS_ASSURANCE: u8 = 3;
+pub const LESS_ASSURANCE: u8 = 3;
 
 /// The exit code of a verification.
 pub fn of_verdict(verdict: Verdict) -> ExitCode {

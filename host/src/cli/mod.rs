@@ -17,6 +17,7 @@ mod drain;
 mod eif;
 mod electorate_flags;
 mod environment;
+mod exec;
 mod failure;
 mod gate;
 mod init;
@@ -100,6 +101,7 @@ enum Command {
     Runner(runner::Args),
     Drain(drain::DrainArgs),
     Undrain(drain::UndrainArgs),
+    Exec(Box<exec::Args>),
     Verify(Box<verify::Args>),
     Attestation(attestation::Args),
     Eif(eif::Args),
@@ -144,6 +146,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Runner(args) => runner::run(&args),
         Command::Drain(args) => drain::drain(args),
         Command::Undrain(args) => drain::undrain(args),
+        Command::Exec(args) => exec::run(&args),
         Command::Verify(args) => verify::run(*args),
         Command::Attestation(args) => attestation::run(args),
         Command::Eif(args) => eif::run(args),

@@ -11,6 +11,8 @@ use super::Failure;
 use super::check_flags::CheckFlags;
 use super::work_flags::WorkFlags;
 use crate::change_file::Shown;
+use crate::exec;
+use crate::exec::place::Place;
 use crate::help::Help;
 use crate::http::guard::{Access, Hosts};
 use crate::http::token::{DrawnToken, Token};
@@ -189,10 +191,16 @@ async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     let (access, _drawn) = access(args, admin_address)?;
     introduce(&config);
-    let state = config.state.clone();
+    let (me, state) = (config.id(), config.state.clone());
     let mut node = Node::start(config).await?;
     let mut work = work(args, &node, link, &state).await?;
     let checking = args.check.check().map(|check| tokio::spawn(check.run(node.handle().clone())));
+    let beside = tokio::spawn(exec::server::serve(
+        Place::listen(&state)?,
+        node.handle().clone(),
+        me,
+        Some(link.clone()),
+    ));
     tracing::info!(
         "listening at {} for nodes; the page for people is http://{admin_address}/",
         node.address()
@@ -210,6 +218,7 @@ async fn serve(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
         }
     };
     checking.iter().for_each(tokio::task::JoinHandle::abort);
+    beside.abort();
     serving.abort();
     Ok(outcome.and_then(after_work).unwrap_or_else(|| conclude(&exit)))
 }

@@ -62,28 +62,44 @@ pub fn line<M: Serialize>(message: &M) -> Vec<u8> {
 }
 
 /// Lines as they come in, up to their bound.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
     kept: Vec<u8>,
+    max: usize,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Lines::up_to(LINE_MAX)
+    }
 }
 
 /// What came is no message.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
     /// No line feed for too long.
-    #[error("a line of more than {LINE_MAX} bytes")]
-    TooLong,
+    #[error("a line of more than {max} bytes")]
+    TooLong {
+        /// How many it may have.
+        max: usize,
+    },
     /// Not JSON, or none of the messages.
     #[error("a line that is no message: {0}")]
     Form(#[from] serde_json::Error),
 }
 
 impl Lines {
+    /// Lines of so many bytes at most.
+    pub fn up_to(max: usize) -> Lines {
+        Lines { kept: Vec::new(), max }
+    }
+
     /// Takes in bytes; the messages that they complete.
     pub fn take<M: for<'a> Deserialize<'a>>(&mut self, bytes: &[u8]) -> Result<Vec<M>, LineError> {
         self.kept.extend_from_slice(bytes);
         let Some(last) = self.kept.iter().rposition(|byte| *byte == b'\n') else {
-            return if self.kept.len() > LINE_MAX { Err(LineError::TooLong) } else { Ok(Vec::new()) };
+            let max = self.max;
+            return if self.kept.len() > max { Err(LineError::TooLong { max }) } else { Ok(Vec::new()) };
         };
         let rest = self.kept.split_off(last + 1);
         let whole = std::mem::replace(&mut self.kept, rest);
@@ -113,6 +129,6 @@ mod tests {
         let mut lines = Lines::default();
         assert!(matches!(lines.take::<ToRunner>(b"{\"Order\":1}\n"), Err(LineError::Form(_))));
         let endless = vec![b'x'; LINE_MAX + 1];
-        assert!(matches!(Lines::default().take::<ToRunner>(&endless), Err(LineError::TooLong)));
+        assert!(matches!(Lines::default().take::<ToRunner>(&endless), Err(LineError::TooLong { .. })));
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod demo;
 mod disk;
 mod enclave;
+mod exec;
 mod hostile;
 mod leader;
 mod measures;
