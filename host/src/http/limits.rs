@@ -16,8 +16,9 @@ pub const HEAD_MAX: usize = 16 << 10;
 pub const FIELDS_MAX: usize = 64;
 /// Largest body of a request, in bytes: no route reads more than a short JSON object.
 pub const BODY_MAX: usize = 4 << 10;
-/// How long a hand-over may take until the successor is known to lead: two elections that fail, and one that does not.
-pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a hand-over may take until the successor is known to lead: the default patience with a command that does not
+/// end, and two elections, of which the first fails.
+pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(13);
 /// Largest page of the certificate log, in bytes before it is written as text, but for one certificate more.
 pub const LOG_PAGE: usize = 256 << 10;
 /// Pages of the log that are read at once: each reads a file of some megabytes.

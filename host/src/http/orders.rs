@@ -48,6 +48,13 @@ pub struct Drain {
     pub draining: bool,
 }
 
+/// Nobody leads.
+const NO_SUCCESSOR: &str =
+    "the lease was given up, and no successor has shown in time: see /v1/status for why";
+/// This node leads, as its work has not ended.
+const WORK_GOES_ON: &str =
+    "the work under this lease has not ended yet: the lead is handed over as soon as it has";
+
 /// Steps down, and answers when the successor leads.
 pub async fn resign(State(node): State<Handle>, body: Body) -> Result<Json<HandedOver>, Fault> {
     let body = whole(body)?;
@@ -60,12 +67,12 @@ pub async fn resign(State(node): State<Handle>, body: Body) -> Result<Json<Hande
     let begun = Instant::now();
     let (_, news) = node.happenings().follow(None);
     node.command(Command::StepDown { to })?;
-    let late = |_| {
-        let text = "the lease was given up, and no successor has shown in time: see /v1/status for why";
-        Fault::new(StatusCode::GATEWAY_TIMEOUT, text)
+    let Ok(found) = timeout(HANDOVER_DEADLINE, successor(&node, news, status.id)).await else {
+        let still_leads = node.status().await?.held.is_some();
+        let text = if still_leads { WORK_GOES_ON } else { NO_SUCCESSOR };
+        return Err(Fault::new(StatusCode::GATEWAY_TIMEOUT, text));
     };
-    let (leader, term) =
-        timeout(HANDOVER_DEADLINE, successor(&node, news, status.id)).await.map_err(late)??;
+    let (leader, term) = found?;
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Json(HandedOver { leader, term, took_ms }))
 }
