@@ -33,6 +33,13 @@ pub fn until(then: Boot) -> Duration {
     then.since(boot())
 }
 
+/// Waits until `then`. Timers stand still while the machine is suspended, so the clock is looked at again.
+pub async fn sleep_until(then: Boot) {
+    while !until(then).is_zero() {
+        tokio::time::sleep(until(then)).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,6 @@
 //! `exec` itself: between the node's socket and a runner of its own.
 
 use std::time::Duration;
-use tokio::time::sleep;
 
 use super::config::{ExecConfig, ExecError};
 use super::connection::{self, Connection};
@@ -308,7 +307,5 @@ pub enum Heard {
 /// Waits until a moment on the lease's clock; for ever, without one.
 async fn due(when: Option<Boot>) {
     let Some(when) = when else { return std::future::pending().await };
-    while !clock::until(when).is_zero() {
-        sleep(clock::until(when)).await;
-    }
+    clock::sleep_until(when).await;
 }

@@ -209,8 +209,8 @@ impl Talk {
             "exec {} is gone without a word: its work counts until its lease is over",
             self.process
         );
-        while let Some(over) = self.over.filter(|over| !clock::until(*over).is_zero()) {
-            sleep(clock::until(over)).await;
+        if let Some(over) = self.over {
+            clock::sleep_until(over).await;
         }
         let _node_ended = self.ended().await;
     }

@@ -9,14 +9,14 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::limits::RUNNER_LATE;
+use super::limits::{KILL_RESERVE, RUNNER_LATE};
 use super::message::{FromRunner, Setup};
 use super::owner::{NoRunner, Runner};
 use super::proof::{PROOF_FILE, ProofKeeper};
 use super::rules::{Exit, Lease, Settings, Telling, Why};
-use crate::clock;
+use crate::clock::{self, sleep_until};
 use crate::core::event::Command;
 use crate::node::{Handle, Held, Worker};
 use crate::proof_file::ProofFile;
@@ -68,6 +68,8 @@ impl Work {
             quit: quits,
             group: None,
             deadline: None,
+            patience: settings.patience,
+            answer_due: None,
             ended: None,
         };
         Ok(Work { quit, task: Some(tokio::spawn(led.run())) })
@@ -100,6 +102,10 @@ struct Led {
     group: Option<i32>,
     /// When it should be gone by all means: the latest end of the lease that the runner was told.
     deadline: Option<Boot>,
+    /// How long it has once it was asked to end.
+    patience: Duration,
+    /// When the runner should have said that it is gone, if it was asked to end.
+    answer_due: Option<Boot>,
     ended: Option<Option<Exit>>,
 }
 
@@ -127,20 +133,16 @@ impl Led {
         }
     }
 
-    /// Waits until the runner is late: at the lease's end the command is killed from here too, and soon after that the
-    /// runner does not count on any more.
+    /// Waits until the runner is late, at the lease's end or when patience is over: then the command is killed from here
+    /// too, and soon after that the runner counts as lost.
     fn late(&self) -> impl Future<Output = ()> + use<> {
-        let (group, deadline) = (self.group, self.deadline);
+        let group = self.group;
+        let due = self.deadline.into_iter().chain(self.answer_due).min();
         async move {
-            let (Some(group), Some(deadline)) = (group, deadline) else {
-                return std::future::pending().await;
-            };
-            // Timers stand still while the machine is suspended: looked at again on the lease's clock.
-            while !clock::until(deadline).is_zero() {
-                sleep(clock::until(deadline)).await;
-            }
-            super::children::signal_group(group, libc::SIGKILL);
-            sleep(RUNNER_LATE).await;
+            let Some(due) = due else { return std::future::pending().await };
+            sleep_until(due).await;
+            group.into_iter().for_each(|group| super::children::signal_group(group, libc::SIGKILL));
+            sleep_until(due + RUNNER_LATE).await;
         }
     }
 
@@ -168,6 +170,8 @@ impl Led {
         let length = self.lease;
         let lease = held.map(|Held { term, until }| Lease { term, until, length });
         self.deadline = self.deadline.max(lease.map(|lease| lease.until));
+        let asked = (end || quit.is_some()).then(|| clock::boot() + self.patience + KILL_RESERVE);
+        self.answer_due = asked.map(|due| self.answer_due.unwrap_or(due));
         self.runner.order(|order| (order.lease, order.end, order.quit) = (lease, end, quit)).await
     }
 
@@ -231,7 +235,7 @@ impl Led {
             Telling::Gone { term, exit, why } => self.gone(term, exit, why),
             Telling::Clear { order } if order == self.runner.ordered().number => {
                 self.proof.remove();
-                self.deadline = None;
+                (self.deadline, self.answer_due) = (None, None);
                 if self.worker.ended().await.is_err() {
                     return Some(Outcome::Over);
                 }

@@ -2,10 +2,11 @@
 //!
 //! Each command marks the time on `CLOCK_BOOTTIME` every few milliseconds: two that ever ran at once show in their marks.
 
-use crate::operator::{Cluster, Led, is_running, nitro_elect, refusal, run, signal, until};
+use crate::operator::{Cluster, Led, children, is_running, nitro_elect, refusal, run, signal, until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Marks the time until it is ended, in the way that its second argument names.
@@ -308,4 +309,26 @@ async fn a_command_that_gives_no_sign_of_life_is_stopped_and_another_node_leads(
     cluster.worker(second.term).await;
     assert!(!is_running(work) && cluster.operator.log(&first.leader).contains("was stuck"));
     assert!(cluster.no_overlap() >= 2);
+}
+
+#[tokio::test]
+async fn a_runner_that_stands_still_ends_its_node_and_nothing_of_its_command_is_left() {
+    let mut cluster = Cluster::new(4).await;
+    let words = cluster.work("strays", &["--stop-timeout", "200ms"]);
+    let (first, _) = cluster.start_all_with(&words).await;
+    let node = cluster.operator.node(&first.leader);
+    let runner = children(node)[0];
+    signal(runner, libc::SIGSTOP);
+    let asking = cluster.admin(&first.leader).to_string();
+    let mut resign = nitro_elect(cluster.operator.directory.path(), &["resign", "--admin", &asking]);
+    let mut resign = resign.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = cluster.operator.end_of(&first.leader).await;
+    assert_eq!(status.code(), Some(1), "{}", cluster.operator.log(&first.leader));
+    assert!(!resign.wait().unwrap().success());
+    assert!(!is_running(runner));
+    let second = cluster.agreement(first.term + 1).await;
+    cluster.begun(second.term).await;
+    let of_the_first = |(term, process): &(u64, u32)| *term == first.term && is_running(*process);
+    assert!(!cluster.spans().keys().any(of_the_first));
+    cluster.no_overlap();
 }
