@@ -155,7 +155,7 @@ mod tests {
     fn a_url_is_told_from_a_command() {
         let both = |server: &str, path: &str| (server.to_owned(), path.to_owned());
         assert_eq!(http("http://127.0.0.1:8080/health?deep=1#x"), both("127.0.0.1:8080", "/health?deep=1"));
-        assert_eq!(http("http://db.internal"), both("db.internal:80", "/"));
+        assert_eq!(http("http://db.example"), both("db.example:80", "/"));
         assert_eq!(http("http://[::1]:80?a"), both("[::1]:80", "/?a"));
         for line in ["pg_isready -q", "curl --fail https://x/", "test -e /tmp/ok"] {
             assert_eq!(line.parse(), Ok(Target::Command(line.into())));

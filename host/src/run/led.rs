@@ -70,6 +70,7 @@ impl Work {
             deadline: None,
             patience: settings.patience,
             answer_due: None,
+            is_killing: false,
             ended: None,
         };
         Ok(Work { quit, task: Some(tokio::spawn(led.run())) })
@@ -106,6 +107,8 @@ struct Led {
     patience: Duration,
     /// When the runner should have said that it is gone, if it was asked to end.
     answer_due: Option<Boot>,
+    /// Whether the runner has said that it kills: it does its duty, however long a process takes to die.
+    is_killing: bool,
     ended: Option<Option<Exit>>,
 }
 
@@ -170,7 +173,8 @@ impl Led {
         let length = self.lease;
         let lease = held.map(|Held { term, until }| Lease { term, until, length });
         self.deadline = self.deadline.max(lease.map(|lease| lease.until));
-        let asked = (end || quit.is_some()).then(|| clock::boot() + self.patience + KILL_RESERVE);
+        let is_awaited = (end || quit.is_some()) && !self.is_killing;
+        let asked = is_awaited.then(|| clock::boot() + self.patience + KILL_RESERVE);
         self.answer_due = asked.map(|due| self.answer_due.unwrap_or(due));
         self.runner.order(|order| (order.lease, order.end, order.quit) = (lease, end, quit)).await
     }
@@ -231,11 +235,14 @@ impl Led {
     async fn heed(&mut self, telling: Telling) -> Option<Outcome> {
         match telling {
             Telling::Asked { why } => tracing::info!(event = "work_asked", "the command is to end: {why}"),
-            Telling::Killed => tracing::warn!(event = "work_killed", "the command did not end: it is killed"),
+            Telling::Killed => {
+                self.is_killing = true;
+                tracing::warn!(event = "work_killed", "the command did not end: it is killed");
+            }
             Telling::Gone { term, exit, why } => self.gone(term, exit, why),
             Telling::Clear { order } if order == self.runner.ordered().number => {
                 self.proof.remove();
-                (self.deadline, self.answer_due) = (None, None);
+                (self.deadline, self.answer_due, self.is_killing) = (None, None, false);
                 if self.worker.ended().await.is_err() {
                     return Some(Outcome::Over);
                 }
