@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::duration;
+use crate::run::limits::WATCHDOG_MIN;
 use crate::run::rules::Settings;
 
 /// How a command is ended, and watched.
@@ -12,8 +13,14 @@ pub struct WorkFlags {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     stop_timeout: Duration,
     /// Stop CMD and hand over when it sends no WATCHDOG=1 to NOTIFY_SOCKET for this long, as sd_notify(3) does
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = watchdog, requires = "command")]
     watchdog: Option<Duration>,
+}
+
+fn watchdog(text: &str) -> Result<Duration, String> {
+    let span = duration::parse(text).map_err(|error| error.to_string())?;
+    let least = WATCHDOG_MIN.as_millis();
+    if span < WATCHDOG_MIN { Err(format!("{text} is too short: {least}ms at least")) } else { Ok(span) }
 }
 
 impl WorkFlags {

@@ -14,7 +14,7 @@ use crate::proof_file::ProofFile;
 use crate::run::ending::{Exit, Why};
 use crate::run::message::{FromRunner, Setup};
 use crate::run::owner::{NoRunner, Runner};
-use crate::run::proof::ProofKeeper;
+use crate::run::proof::{ProofKeeper, of_this_exec};
 use crate::run::rules::{Lease, Telling};
 use crate::verify::Authority;
 use nitro_elect_protocol::ids::Term;
@@ -55,8 +55,7 @@ impl Exec {
     pub async fn begin(config: ExecConfig) -> Result<Exec, ExecError> {
         let connection = Connection::attach(&config).await?;
         let failed = |source| PlaceError::Directory { dir: config.state.clone(), source };
-        let name = format!("lease-proof-{}.json", std::process::id());
-        let proof = ProofKeeper::new(&config.state, &name).map_err(failed)?;
+        let proof = ProofKeeper::new(&config.state, &of_this_exec()).map_err(failed)?;
         let setup = Setup { settings: config.settings, proof_file: proof.path().into() };
         let runner = Runner::begin(&config.command, setup).await?;
         let rules = Rules::new(vec![config.authority.clone()], config.accept);

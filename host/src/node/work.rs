@@ -102,8 +102,14 @@ impl Worker {
             self.node.workers().change(&self.node, |working| *working += 1).await?;
         }
         // The answer follows the order through the same queue: the node knows of the work when it gives it.
-        let held = self.node.status().await?.held.map(|(term, until)| Held { term, until });
-        let held = held.filter(|_| !self.is_to_end());
+        let status = match self.node.status().await {
+            Ok(status) => status,
+            Err(error) => {
+                self.ended().await?;
+                return Err(error);
+            }
+        };
+        let held = status.held.map(|(term, until)| Held { term, until }).filter(|_| !self.is_to_end());
         if held.is_none() {
             self.ended().await?;
         }

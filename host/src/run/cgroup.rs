@@ -10,6 +10,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// What the names of these cgroups begin with; the runner's process number follows.
+const PREFIX: &str = "nitro-elect-";
+
 /// A cgroup of this process's own. Dropping it removes it, if it is empty.
 #[derive(Debug)]
 pub struct Cgroup {
@@ -20,7 +23,8 @@ impl Cgroup {
     /// Makes one below this process's, if that can be written and killed at once (Linux 5.14).
     pub fn make() -> Option<Cgroup> {
         let own = own_directory()?;
-        let dir = own.join(format!("nitro-elect-{}", std::process::id()));
+        sweep(&own);
+        let dir = own.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&dir).ok()?;
         let made = Cgroup { dir };
         let can_kill = made.dir.join("cgroup.kill").exists() && made.dir.join("cgroup.procs").exists();
@@ -57,6 +61,17 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _not_empty = fs::remove_dir(&self.dir);
+    }
+}
+
+/// Removes those of runners that were killed. One that is not empty stays: the system does not remove it.
+fn sweep(own: &Path) {
+    for entry in fs::read_dir(own).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let runner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        if runner.is_some_and(|runner| !Path::new("/proc").join(runner.to_string()).exists()) {
+            let _not_empty = fs::remove_dir(entry.path());
+        }
     }
 }
 
@@ -106,6 +121,21 @@ mod tests {
         let found = directory(MOUNTS, "0::/system.slice/node.service\n");
         assert_eq!(found, Some("/sys/fs/cgroup/system.slice/node.service".into()));
         assert_eq!(directory(MOUNTS, "4:memory:/a\n0::/\n"), Some("/sys/fs/cgroup".into()));
+    }
+
+    #[test]
+    fn those_of_runners_that_were_killed_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str| dir.path().join(name);
+        let living = format!("{PREFIX}{}", std::process::id());
+        // No process has a number as high as the system's limit allows (2^22).
+        let dead = format!("{PREFIX}4194305");
+        for name in [living.as_str(), dead.as_str(), "user.slice", "nitro-elect-keep"] {
+            fs::create_dir(of(name)).unwrap();
+        }
+        sweep(dir.path());
+        assert!(of(&living).exists() && of("user.slice").exists() && of("nitro-elect-keep").exists());
+        assert!(!of(&dead).exists());
     }
 
     #[test]

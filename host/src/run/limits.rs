@@ -26,6 +26,8 @@ pub const RUNNER_LATE: Duration = Duration::from_millis(500);
 /// How much longer than its patience the end of a command may take until it is known: to kill, to see it, to tell.
 pub const END_OF_WORK: Duration = Duration::from_secs(2);
 
+/// The shortest time that a watchdog may wait: a busy machine keeps a process waiting for a tenth of it.
+pub const WATCHDOG_MIN: Duration = Duration::from_millis(100);
 /// Datagrams of a command read in one go: whoever floods the watchdog keeps no deadline from being met.
 pub const BEATS_AT_ONCE: usize = 32;
 /// Largest datagram of a command, in bytes; what is longer is cut. systemd takes 4 KiB as well.
