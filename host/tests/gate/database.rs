@@ -160,12 +160,12 @@ async fn not_one_statement_of_a_leader_that_was_stopped_reaches_the_database() {
     database.more(20, &of_old).await;
     assert_eq!(database.rows(&of_others), 0, "nobody else gets through");
 
-    let node = fleet.cluster.operator.pid(&old);
-    signal(node, libc::SIGSTOP);
+    let node = [fleet.cluster.operator.pid(&old), fleet.cluster.operator.node(&old)];
+    node.iter().for_each(|process| signal(*process, libc::SIGSTOP));
     client.signal(libc::SIGSTOP);
     database.more(10, &of_others).await;
     let written = database.rows(&of_old);
-    signal(node, libc::SIGCONT);
+    node.iter().for_each(|process| signal(*process, libc::SIGCONT));
     client.signal(libc::SIGCONT);
     database.more(60, &of_others).await;
     assert_eq!(database.rows(&of_old), written, "not one statement more");

@@ -55,6 +55,15 @@ impl Store {
     fn lines(&self) -> Vec<(usize, String)> {
         self.lines.lock().unwrap().clone()
     }
+
+    /// What was written, each number once and in order.
+    fn checked(&self) -> Vec<(usize, String)> {
+        let lines = self.lines();
+        for (at, (number, writer)) in lines.iter().enumerate() {
+            assert_eq!(*number, at + 1, "each number once, in order: {writer}");
+        }
+        lines
+    }
 }
 
 /// Writes for ever as one node's client, and never looks who leads.
@@ -98,7 +107,10 @@ async fn kill(kills: usize) {
             lines.get(written + 3..)?.last().map(|(_, writer)| writer.clone())
         });
         leader = wrote.await;
-        fleet.cluster.operator.kill(&leader);
+        match round % 2 {
+            0 => drop(fleet.cluster.operator.kill_node(&leader).await), // its supervisor sends its last will
+            _ => fleet.cluster.operator.kill(&leader), // the machine is lost, the lease decides
+        }
         let next = until("a line of the next leader", async || {
             let (_, writer) = store.lines().last()?.clone();
             (writer != leader).then_some(writer)
@@ -106,14 +118,11 @@ async fn kill(kills: usize) {
         next.await;
         fleet.cluster.start_node(&leader);
         if round % 50 == 49 {
-            eprintln!("{} leaders killed, {} lines written", round + 1, store.lines().len());
+            eprintln!("{} leaders killed, {} lines written, none twice", round + 1, store.checked().len());
         }
     }
     stop.store(true, Ordering::Relaxed);
-    let lines = store.lines();
-    for (at, (number, writer)) in lines.iter().enumerate() {
-        assert_eq!(*number, at + 1, "each number once, in order: {writer}");
-    }
+    let lines = store.checked();
     eprintln!("{kills} leaders killed (the last was {leader}), {} lines written, none twice", lines.len());
     drop(fleet);
     clients.into_iter().for_each(|client| client.join().unwrap());
