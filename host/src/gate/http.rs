@@ -3,7 +3,8 @@
 //!
 //! What a client says of its own term is checked and never forwarded: a request for another term than the present one is
 //! refused with 409, so that a program can bind a request to the leadership that it was made under. Bodies stream; every
-//! byte of them passes the same look at the clock as in TCP mode ([`Upstream`]).
+//! byte of them passes the same look at the clock as in TCP mode ([`Upstream`]). 503 says that nothing was forwarded; a
+//! request that was on its way when its term ended is answered with 504, as nobody knows whether it was carried out.
 
 use axum::Json;
 use axum::body::Body;
@@ -92,7 +93,10 @@ impl Exchange {
         let sent = resource.sender.send_request(request);
         let answer = tokio::select! {
             answer = sent => answer,
-            () = over => return Err(self.closed()),
+            () = over => {
+                kept.resource = None;
+                return Err(undecided(StatusCode::GATEWAY_TIMEOUT, "the term's proof ended before the answer came"));
+            }
         };
         match answer {
             Ok(answer) => {
@@ -101,13 +105,7 @@ impl Exchange {
             }
             Err(error) => {
                 kept.resource = None;
-                match self.shared.why_closed() {
-                    Some(_) => Err(self.closed()),
-                    None => Err(refusal(
-                        StatusCode::BAD_GATEWAY,
-                        &format!("the resource did not answer: {error}"),
-                    )),
-                }
+                Err(undecided(StatusCode::BAD_GATEWAY, &format!("the resource did not answer: {error}")))
             }
         }
     }
@@ -207,6 +205,11 @@ fn strip(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.remove(TERM_FIELD);
+}
+
+/// The request was on its way when this happened.
+fn undecided(code: StatusCode, why: &str) -> Box<Response> {
+    refusal(code, &format!("{why}; whether the request was carried out is not known"))
 }
 
 fn unavailable(why: &str) -> Box<Response> {

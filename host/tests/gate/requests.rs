@@ -174,3 +174,16 @@ async fn a_service_that_is_away_is_502_and_a_head_without_end_is_cut_off() {
     let _cut = stream.read_to_string(&mut answer).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_on_its_way_when_the_term_ended_is_not_called_unforwarded() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let scene = Scene::with(|config| {
+        (config.is_http, config.upstream) = (true, address.to_string().parse().unwrap());
+    })
+    .await;
+    let mut stream = scene.leader(0, 7).data().await.unwrap();
+    let (code, answer) = ask(&mut stream, "", "to be done once").await;
+    assert!(code == StatusCode::GATEWAY_TIMEOUT && answer.contains("is not known"), "{answer}");
+}
