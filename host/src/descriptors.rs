@@ -23,3 +23,15 @@ pub fn allow(needed: u64) -> io::Result<u64> {
     }
     Ok(limit.rlim_cur)
 }
+
+/// The same, with a warning in the log where it is not enough.
+pub fn allow_or_warn(needed: usize) {
+    match allow(needed as u64) {
+        Ok(allowed) if allowed < needed as u64 => tracing::warn!(
+            "this process may open {allowed} files, and could come to need {needed}: raise its limit (ulimit -n, or \
+             LimitNOFILE= of systemd)"
+        ),
+        Ok(_) => (),
+        Err(error) => tracing::warn!(%error, "how many files this process may open is not known"),
+    }
+}

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use nitro_elect_protocol::ids::NodeId;
 
+use crate::descriptors;
 use crate::duration;
 use crate::gate::connect::{ConnectConfig, serve};
-use crate::gate::limits::WAIT_DEFAULT;
+use crate::gate::limits::{DESCRIPTORS, WAIT_DEFAULT};
 use crate::keys;
 use crate::logging::{self, LogFormat};
 use crate::signals::{NoProcess, Signals};
@@ -89,6 +90,7 @@ async fn listen(args: Args, identity: TlsIdentity) -> Result<ExitCode, Failure> 
             "give --local a place on this machine that is free, such as 127.0.0.1:5432",
         )
     })?;
+    descriptors::allow_or_warn(DESCRIPTORS);
     let admin = args.admin.resolve().await?;
     let gate_key = match args.gate_key {
         Some(key) => ExpectedKey::Exactly(key),

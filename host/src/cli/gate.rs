@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use nitro_elect_protocol::ids::Term;
 
+use crate::descriptors;
 use crate::duration;
-use crate::gate::limits::DRAIN_DEFAULT;
+use crate::gate::limits::{DESCRIPTORS, DRAIN_DEFAULT};
 use crate::gate::{Gate, GateConfig, leave_word};
 use crate::http::guard::Hosts;
 use crate::http::token::Token;
@@ -167,6 +168,7 @@ async fn serve(args: &Args, config: GateConfig) -> Result<ExitCode, Failure> {
     };
     let admin = http::bind(&admin).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
+    descriptors::allow_or_warn(DESCRIPTORS);
     introduce(&config);
     let gate = Gate::start(config).await?;
     tracing::info!(

@@ -55,7 +55,7 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig) -> Result<ExitCode, Failur
     let mut signals = Signals::take().map_err(NoProcess)?;
     let admin = http::bind(&args.admin()).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
-    allow_descriptors(config.descriptors_max());
+    descriptors::allow_or_warn(config.descriptors_max());
     let proxy = Proxy::start(config.clone()).await?;
     introduce(&config);
     tracing::info!("listening at {} for nodes, at http://{admin_address} for probes", proxy.endpoint());
@@ -87,16 +87,5 @@ fn introduce(config: &ProxyConfig) {
             tracing::info!("admits the voters of {number} manifest(s), by their keys");
         }
         (number, _) => tracing::info!("serves the clusters of {number} manifest(s) to whoever reaches it"),
-    }
-}
-
-fn allow_descriptors(needed: usize) {
-    match descriptors::allow(needed as u64) {
-        Ok(allowed) if allowed < needed as u64 => tracing::warn!(
-            "this process may open {allowed} files, and could come to need {needed}: raise its limit (ulimit -n, or \
-             LimitNOFILE= of systemd)"
-        ),
-        Ok(_) => (),
-        Err(error) => tracing::warn!(%error, "how many files this process may open is not known"),
     }
 }

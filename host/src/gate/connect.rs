@@ -26,6 +26,7 @@ use crate::http::answers::Leader;
 use crate::http::client::{AskError, Client};
 use crate::http::token::Token;
 use crate::limits::FAREWELL_DEADLINE;
+use crate::proof_file::ProofFile;
 use crate::transport::connect::{ConnectError, connect_tcp};
 use crate::transport::endpoint::HostPort;
 use crate::transport::frame::{Deadlines, FrameReader};
@@ -255,9 +256,16 @@ impl Node {
         Ok(leader.leader.is_some_and(|leader| leader.key == self.me.to_string()))
     }
 
-    /// The text of the proof that answers a nonce, if somebody leads.
+    /// The text of the proof that answers a nonce, if this node leads.
     async fn proof(&mut self, nonce: Nonce) -> Result<Option<Vec<u8>>, AskError> {
         let answer = self.client.get(&format!("/v1/proof?nonce={nonce}")).await?;
-        Ok((answer.code.as_u16() == 200).then(|| answer.body.to_vec()))
+        let is_own = answer.code.as_u16() == 200 && leader_of(&answer.body) == Some(self.me);
+        Ok(is_own.then(|| answer.body.to_vec()))
     }
+}
+
+/// Whom a proof names, unchecked: the gate judges it, and need not see those of others.
+fn leader_of(text: &[u8]) -> Option<NodeId> {
+    let proof = ProofFile::parse(std::str::from_utf8(text).ok()?).ok()?;
+    Some(proof.bundle.certificate.peek().ok()?.leader)
 }

@@ -13,7 +13,7 @@ use nitro_elect_protocol::time::{Boot, Now};
 
 use super::closed::Closed;
 use super::door::{ConnectionId, Door, Due, Ending, Step};
-use super::pass::Pass;
+use super::pass::{Pass, Ticket};
 use crate::clock;
 use crate::fence::{FenceState, Record, Rules, fresh_nonce};
 use crate::proof_file::ProofFile;
@@ -211,6 +211,16 @@ impl Gatehouse {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => std::future::pending().await, // the runtime ends, and this task with it
         }
+    }
+
+    /// Lets a connection of this key in. Whoever stops waiting for this gives the ticket back.
+    pub async fn enter(&self, key: NodeId) -> Result<Ticket, Closed> {
+        let shared = self.clone();
+        let entered = tokio::task::spawn_blocking(move || {
+            let entry = shared.now().enter(key)?;
+            Ok(Ticket::new(entry, shared))
+        });
+        entered.await.unwrap_or(Err(Closed::Stopping))
     }
 
     /// Reads a proof, judges it, and opens or closes the door by it.

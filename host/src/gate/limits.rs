@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::PROOF_FILE_MAX;
+use crate::limits::{PROCESS_DESCRIPTORS, PROOF_FILE_MAX};
 
 /// How long the resource has to end the connections of a term that is over, when nothing else is said.
 pub const DRAIN_DEFAULT: &str = "30s";
@@ -15,6 +15,8 @@ pub const FENCE_DEADLINE: Duration = Duration::from_secs(60);
 /// How often the door looks at the time.
 pub const TICK: Duration = Duration::from_millis(100);
 
+/// Descriptors that a gate or `connect` asks for: its connections, as many to the other side, and the process itself.
+pub const DESCRIPTORS: usize = 4 * CONNECTIONS_PER_KEY + PROCESS_DESCRIPTORS;
 /// Connections that have not authenticated yet.
 pub const STRANGERS_MAX: usize = 128;
 /// The same from one address.
@@ -23,6 +25,10 @@ pub const STRANGERS_PER_IP_MAX: usize = 96;
 pub const CONNECTIONS_PER_KEY: usize = 1024;
 /// Proofs of one key that are read or judged at once: each may take a mebibyte.
 pub const PROOFS_PER_KEY: usize = 4;
+/// How long a place for proofs stays taken after one that was refused, so that a voter that lies has 40 judged a second.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// Longest text of an operator's word, in bytes: a term.
+pub const WORD_MAX: usize = 64;
 /// Largest message of the gate's protocol but for proofs, in bytes: a reason in words is the longest.
 pub const MESSAGE_MAX: usize = 4 << 10;
 /// Largest message with a proof, in bytes.

@@ -12,7 +12,7 @@ use nitro_elect_protocol::ids::NodeId;
 
 use super::closed::Closed;
 use super::http;
-use super::limits::{CONNECTIONS_PER_KEY, COPY_CHUNK, MESSAGE_DEADLINE};
+use super::limits::{CONNECTIONS_PER_KEY, COPY_CHUNK, MESSAGE_DEADLINE, REFUSAL_PAUSE};
 use super::pass::Ticket;
 use super::shared::{Room, Shared};
 use super::upstream::Upstream;
@@ -133,6 +133,8 @@ impl Presenter {
                 if self.shared.may_log() {
                     tracing::info!("a proof of {} did not open the gate: {why}", self.room.name);
                 }
+                // Within its place: no key has more than so many bad proofs judged a second.
+                tokio::time::sleep(REFUSAL_PAUSE).await;
             }
         }
         Ok(shown)
@@ -187,11 +189,11 @@ impl Presenter {
 
 /// Lets a connection of this key in, if the door is open for it.
 pub async fn enter(shared: &Arc<Shared>, key: NodeId) -> Result<Ticket, Closed> {
-    let entry = shared.gatehouse.with(move |keeper| keeper.enter(key)).await;
-    if let Err(Closed::NotDurable(_)) = entry {
+    let entered = shared.gatehouse.enter(key).await;
+    if let Err(Closed::NotDurable(_)) = entered {
         shared.counters.not_durable.up();
     }
-    Ok(Ticket::new(entry?, shared.gatehouse.clone()))
+    entered
 }
 
 /// Forwards until one side ends, or the leave to act does. What was read and not forwarded by then is dropped.

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use nitro_elect_protocol::ids::Term;
 
-use super::limits::{FENCE_DEADLINE, TICK};
+use super::limits::{FENCE_DEADLINE, TICK, WORD_MAX};
 use super::shared::Shared;
+use crate::input;
 use crate::storage::atomic;
 
 /// The file of the state directory in which an operator says that a term is over.
@@ -70,7 +71,10 @@ fn tell(shared: &Shared, told: &mut Option<Option<&'static str>>) {
 /// Takes an operator's word, once.
 async fn take_word(shared: &Shared, dir: &Path) {
     let path = dir.join(WORD_FILE);
-    let Ok(text) = fs::read_to_string(&path) else { return };
+    if !path.exists() {
+        return;
+    }
+    let text = input::read_text(&path, WORD_MAX).unwrap_or_default();
     if let Err(error) = fs::remove_file(&path) {
         if shared.may_log() {
             tracing::error!("{} cannot be removed, so it is not taken: {error}", path.display());
