@@ -169,8 +169,8 @@ async fn serve(args: &Args, config: GateConfig) -> Result<ExitCode, Failure> {
     let admin = http::bind(&admin).await?;
     let admin_address = admin.local_addr().map_err(NoProcess)?;
     descriptors::allow_or_warn(DESCRIPTORS);
+    let gate = Gate::start(config.clone()).await?;
     introduce(&config);
-    let gate = Gate::start(config).await?;
     tracing::info!(
         "listening at {} with key {}, at http://{admin_address} for probes",
         gate.address(),

@@ -31,6 +31,7 @@ pub async fn watch_over(shared: Arc<Shared>, dir: PathBuf, command: Option<Strin
     let mut running = JoinSet::new();
     let mut told: Option<Option<&'static str>> = None;
     loop {
+        tokio::time::sleep(TICK).await;
         take_word(&shared, &dir).await;
         match shared.gatehouse.with(|keeper| keeper.tick()).await {
             Ok(None) => {}
@@ -46,7 +47,6 @@ pub async fn watch_over(shared: Arc<Shared>, dir: PathBuf, command: Option<Strin
         }
         while running.try_join_next().is_some() {}
         tell(&shared, &mut told);
-        tokio::time::sleep(TICK).await;
     }
 }
 

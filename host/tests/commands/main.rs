@@ -5,6 +5,7 @@
 mod attestation;
 mod deployment;
 mod eif;
+mod gate;
 mod init;
 mod keygen;
 mod manifest;
