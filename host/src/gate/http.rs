@@ -19,15 +19,16 @@ use serde_json::json;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use nitro_elect_protocol::ids::{NodeId, Term};
 
 use super::limits::{FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX};
-use super::pass::Ticket;
+use super::pass::{Pass, Ticket};
 use super::session::{Presenter, enter};
 use super::shared::Shared;
 use super::upstream::Upstream;
+use crate::clock;
 
 /// The field that tells the resource the term.
 pub const TERM_FIELD: HeaderName = HeaderName::from_static("nitro-elect-term");
@@ -54,7 +55,7 @@ struct Kept {
 struct Resource {
     sender: SendRequest<Incoming>,
     term: Term,
-    pass: tokio::sync::watch::Receiver<super::pass::Pass>,
+    pass: watch::Receiver<Pass>,
 }
 
 /// Serves the requests of a connection.
@@ -89,23 +90,24 @@ impl Exchange {
         let mut kept = self.kept.lock().await;
         let resource = self.resource(&mut kept).await?;
         let (request, term) = (prepared(request, resource.term)?, resource.term);
-        let over = super::pass::over(resource.pass.clone());
-        let sent = resource.sender.send_request(request);
-        let answer = tokio::select! {
-            answer = sent => answer,
-            () = over => {
-                kept.resource = None;
-                return Err(undecided(StatusCode::GATEWAY_TIMEOUT, "the term's proof ended before the answer came"));
-            }
-        };
-        match answer {
+        // The connection ends with its term, and the request with the connection.
+        match resource.sender.send_request(request).await {
             Ok(answer) => {
                 self.shared.counters.requests.up();
                 Ok(returned(answer.map(Body::new), term))
             }
             Err(error) => {
+                let is_over = resource.is_over();
                 kept.resource = None;
-                Err(undecided(StatusCode::BAD_GATEWAY, &format!("the resource did not answer: {error}")))
+                Err(match is_over {
+                    true => undecided(
+                        StatusCode::GATEWAY_TIMEOUT,
+                        "the term's proof ended before the answer came",
+                    ),
+                    false => {
+                        undecided(StatusCode::BAD_GATEWAY, &format!("the resource did not answer: {error}"))
+                    }
+                })
             }
         }
     }
@@ -147,8 +149,13 @@ impl Resource {
         Ok(Resource { sender, term, pass })
     }
 
+    /// Whether its term may not act any more.
+    fn is_over(&self) -> bool {
+        clock::until(self.pass.borrow().until).is_zero()
+    }
+
     async fn is_usable(&mut self) -> bool {
-        !crate::clock::until(self.pass.borrow().until).is_zero() && self.sender.ready().await.is_ok()
+        !self.is_over() && self.sender.ready().await.is_ok()
     }
 }
 
