@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fleet::Fleet;
 use crate::operator::until;
@@ -89,6 +89,11 @@ fn session(port: u16, writer: &str, stop: &AtomicBool) -> std::io::Result<()> {
     Ok(())
 }
 
+fn median(mut waits: Vec<Duration>) -> Option<Duration> {
+    waits.sort_unstable();
+    waits.get(waits.len() / 2).copied()
+}
+
 /// Kills so many leading processes, each after its client has written, and counts what was written twice.
 async fn kill(kills: usize) {
     let store = Store::start();
@@ -100,6 +105,7 @@ async fn kill(kills: usize) {
     });
     let clients: Vec<_> = clients.collect();
     let mut leader = led.leader;
+    let mut waits = [Vec::new(), Vec::new()];
     for round in 0..kills {
         let written = store.lines().len();
         let wrote = until("a line of the leader", async || {
@@ -107,6 +113,7 @@ async fn kill(kills: usize) {
             lines.get(written + 3..)?.last().map(|(_, writer)| writer.clone())
         });
         leader = wrote.await;
+        let killed = Instant::now();
         match round % 2 {
             0 => drop(fleet.cluster.operator.kill_node(&leader).await), // its supervisor sends its last will
             _ => fleet.cluster.operator.kill(&leader), // the machine is lost, the lease decides
@@ -116,6 +123,7 @@ async fn kill(kills: usize) {
             (writer != leader).then_some(writer)
         });
         next.await;
+        waits[round % 2].push(killed.elapsed());
         fleet.cluster.start_node(&leader);
         if round % 50 == 49 {
             eprintln!("{} leaders killed, {} lines written, none twice", round + 1, store.checked().len());
@@ -123,6 +131,10 @@ async fn kill(kills: usize) {
     }
     stop.store(true, Ordering::Relaxed);
     let lines = store.checked();
+    let [by_will, by_lease] = waits.map(median);
+    eprintln!(
+        "until the next leader had written: {by_will:?} with a last will, {by_lease:?} without, median"
+    );
     eprintln!("{kills} leaders killed (the last was {leader}), {} lines written, none twice", lines.len());
     drop(fleet);
     clients.into_iter().for_each(|client| client.join().unwrap());
