@@ -240,6 +240,16 @@ async fn four_voters_become_five_by_a_rolling_restart_with_one_leader_at_a_time(
     let back = ["node", "--manifest", &site.path("cluster.toml"), "--state", &site.path("node-1")];
     site.cluster.operator.terminate("node-1").await;
     says(&refusal(site.home(), 1, &back), &["refused for ever", "epoch 2"]);
+    site.succeed("cluster.2.toml", "unapproved.toml", |manifest| manifest.electorate.lease_ms *= 2);
+    let unapproved = ["node", "--manifest", &site.path("unapproved.toml"), "--state", &site.path("node-1")];
+    let approvals = "none of the 4 approvals needed is there";
+    says(&refusal(site.home(), 1, &unapproved), &[approvals, "manifest endorse"]);
+    site.succeed("cluster.2.toml", "unsafe.toml", |manifest| {
+        manifest.electorate.voters.retain(|voter| !["node-2", "node-3"].contains(&voter.name.as_str()));
+        manifest.electorate.f = 0;
+    });
+    let unsafe_step = ["node", "--manifest", &site.path("unsafe.toml"), "--state", &site.path("node-1")];
+    says(&refusal(site.home(), 1, &unsafe_step), &["one voter a change", "manifest diff"]);
     site.start("node-1", "cluster.2.toml");
     site.agreement(&all, risen).await;
 }
