@@ -4,6 +4,7 @@
 //! machine, and the times that are asserted are bounds of the protocol.
 #![allow(clippy::unwrap_used)]
 
+mod admin_flooded;
 mod audit;
 mod demo;
 mod disk;

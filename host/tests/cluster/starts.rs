@@ -2,6 +2,7 @@
 
 use crate::operator::{Cluster, Operator, refusal, run, until};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 fn says(text: &str, parts: &[&str]) {
     for part in ["error:", "help:"].iter().chain(parts) {
@@ -27,6 +28,14 @@ async fn a_node_says_what_keeps_it_from_starting() {
     says(&refusal(home, 2, &["node", "--manifest", &nowhere, "--state", &state]), &[&nowhere]);
     let exposed = ["node", "--manifest", &manifest, "--state", &state, "--admin", "0.0.0.0:0"];
     says(&refusal(home, 1, &exposed), &["--danger-open"]);
+    let admin = cluster.admin("node-1").to_string();
+    let _taken = TcpListener::bind(&admin).unwrap();
+    let busy = [&node[..], &["--admin", &admin]].concat();
+    says(&refusal(home, 1, &busy), &[&admin, "is in use", "choose another port with --admin"]);
+    let token = cluster.operator.path("token");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    says(&refusal(home, 2, &[&node[..], &["--token-file", &token]].concat()), &[&token, "chmod 600"]);
 }
 
 #[tokio::test]
