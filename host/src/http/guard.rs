@@ -1,6 +1,7 @@
 //! Who may ask what. A browser sends the name it was told: a page under a name that was pointed at this machine (DNS
 //! rebinding) brings that name along, and is turned away; so is a page of another origin. What changes the node needs
-//! the bearer token; where other machines reach the address, everything does but the two probes and the page, which knows nothing before it was given the token.
+//! the bearer token; where other machines reach the address, everything does but the two
+//! probes, and the page, which knows nothing before it was given the token.
 //!
 //! Numbers cannot be pointed anywhere, so any IP address passes, as do `localhost` and the name the operator gave.
 
