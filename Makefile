@@ -53,6 +53,9 @@ check: ## formatting, lints, documentation, and what may be linked
 	  [ -z "$${NITRO_ELECT_NO_SKIP:-}" ]; \
 	fi
 
+screenshot: ## docs/dashboard.png anew: the page of a cluster whose leader was killed, in a headless Chromium
+	$(CARGO) run --locked --package nitro-elect-tests --bin screenshot -- docs/dashboard.png
+
 simulate: ## whole clusters from seeds: SECS=60 of fresh ones, or SEED=n alone, with TRACE=1 its event log; HUNT=name
 	$(CARGO) build --locked --release -p nitro-elect-tests --bin simulate
 	@$${CARGO_TARGET_DIR:-target}/release/simulate $(if $(HUNT),--hunt $(HUNT)) $(if $(SEED),--seed $(SEED) --seeds 1,--secs $(or $(SECS),60)) $(if $(TRACE),--trace)
