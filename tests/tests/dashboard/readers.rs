@@ -13,6 +13,11 @@ const STICKS_OUT: &str = "[...document.querySelectorAll('body *')].filter((one) 
     const box = one.getBoundingClientRect();
     return box.width > 1 && (box.right > innerWidth + 0.5 || box.left < -0.5);
 }).map((one) => one.outerHTML.slice(0, 80))";
+/// Words of the picture that it cuts off.
+const CUT_OFF: &str = "[...document.querySelectorAll('#ring text')].filter((one) => {
+    const [text, picture] = [one, one.ownerSVGElement].map((part) => part.getBoundingClientRect());
+    return text.top < picture.top || text.bottom > picture.bottom;
+}).map((one) => one.textContent)";
 /// What can be used, in short.
 const CONTROLS: &str = "[...document.querySelectorAll('a[href], button, input, summary, [tabindex=\"0\"]')]
     .filter((one) => one.checkVisibility()).map((one, index) => { one.dataset.control = index; return index; })";
@@ -45,6 +50,7 @@ async fn nothing_sticks_out(browser: &mut Browser) {
         let width = browser.evaluate("document.documentElement.scrollWidth").await.unwrap();
         assert_eq!(width, json!(screen.width), "it scrolls sideways");
         assert_eq!(browser.evaluate(STICKS_OUT).await.unwrap(), json!([]), "{screen:?}");
+        assert_eq!(browser.evaluate(CUT_OFF).await.unwrap(), json!([]), "{screen:?}");
     }
 }
 

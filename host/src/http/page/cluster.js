@@ -37,7 +37,7 @@ function ring(width, status, voted, leaderKey) {
   const few = members.length <= NAMED_MAX;
   const height = Math.round(narrow ? width * 1.08 : Math.min(width * 0.98, 430));
   const middle = { x: width / 2, y: height / 2 };
-  const radius = Math.min(height / 2 - (narrow ? 54 : 64), width / 2 - 42);
+  const radius = Math.min(height / 2 - (narrow ? 62 : 66), width / 2 - 42);
   const size = few ? (narrow ? 19 : 24) : Math.max(4, Math.min(12, (radius * 2.2) / members.length));
   const placed = members.map((member, index) => {
     const turn = (index / members.length) * 2 * Math.PI - Math.PI / 2;
@@ -77,7 +77,7 @@ function tie(own, other, middle, radius) {
 
 function enclaveShapes(enclaves, middle, narrow) {
   const shown = enclaves.slice(0, 2);
-  const [width, height, gap] = [narrow ? 118 : 138, narrow ? 50 : 56, 8];
+  const [width, height, gap] = [narrow ? 128 : 138, narrow ? 50 : 56, 8];
   const top = middle.y - (shown.length * height + (shown.length - 1) * gap) / 2;
   const boxes = shown.map((enclave, index) => {
     const y = top + index * (height + gap);
