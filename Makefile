@@ -100,7 +100,7 @@ install: ## what `make release` built, completions, systemd units: under PREFIX=
 	install -m 755 $(RELEASE)/nitro-elect $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 deploy/enclave-keeper $(DESTDIR)$(PREFIX)/libexec/nitro-elect/
 	install -m 644 deploy/systemd/nitro-elect.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/nitro-elect.conf
-	install -m 644 deploy/systemd/*.env $(DESTDIR)$(PREFIX)/share/nitro-elect/
+	install -m 644 deploy/systemd/*.env deploy/prometheus/alerts.yml $(DESTDIR)$(PREFIX)/share/nitro-elect/
 	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/nitro-elect/
 	for unit in deploy/systemd/*.service; do \
 	  sed 's|@PREFIX@|$(PREFIX)|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
@@ -110,9 +110,8 @@ install: ## what `make release` built, completions, systemd units: under PREFIX=
 
 uninstall: ## remove what `make install` put under PREFIX; state and configuration stay
 	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,libexec/nitro-elect share/nitro-elect share/doc/nitro-elect)
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/nitro-elect lib/sysusers.d/nitro-elect.conf \
-	  lib/systemd/system/nitro-elect-node.service lib/systemd/system/nitro-elect-proxy.service \
-	  lib/systemd/system/nitro-elect-enclave.service share/bash-completion/completions/nitro-elect \
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(patsubst deploy/systemd/%,lib/systemd/system/%,$(wildcard deploy/systemd/*.service)) \
+	  bin/nitro-elect lib/sysusers.d/nitro-elect.conf share/bash-completion/completions/nitro-elect \
 	  share/zsh/site-functions/_nitro-elect share/fish/vendor_completions.d/nitro-elect.fish)
 
 systemd-test: ## the units in a Debian booted by systemd: exits 0 only if node and proxy work under them (as root)

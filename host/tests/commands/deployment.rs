@@ -36,6 +36,13 @@ fn the_units_start_the_program_with_flags_that_it_has() {
     }
 }
 
+#[test]
+fn the_gates_unit_starts_it_with_flags_that_it_has() {
+    let unit = file("systemd/nitro-elect-gate@.service");
+    assert!(unit.contains("bin/nitro-elect gate --state /var/lib/nitro-elect-gate/%i $GATE_ARGS"), "{unit}");
+    is_taken(&["gate", "--state", "gate"], &variables(&file("systemd/gate.env")));
+}
+
 /// The argument lists of containers in a manifest of Kubernetes, one argument a line.
 fn argument_lists(manifest: &str) -> Vec<Vec<&str>> {
     let mut lists = Vec::new();
