@@ -13,7 +13,7 @@ use std::fmt;
 use tracing::Level;
 
 use super::names::{Named, Names};
-use crate::core::event::{CallFailure, Notice, Unanswered};
+use crate::core::event::{CallFailure, CannotStepDown, Notice, Unanswered};
 
 /// Something that happened, in the order of `seq`.
 #[derive(Clone, Debug, Serialize)]
@@ -144,7 +144,7 @@ impl What {
             Notice::LeaseGained { term, .. } => What::LeaseGained { term: *term },
             Notice::LeaseLost { term, why } => What::LeaseLost { term: *term, why: why.to_string() },
             Notice::EndWork { term } => What::EndWork { term: *term },
-            Notice::CannotStepDown(why) => What::CannotStepDown { why: why.to_string() },
+            Notice::CannotStepDown(why) => What::CannotStepDown { why: refusal(why, names) },
             Notice::Equivocation(evidence) => {
                 What::Equivocation { node: names.of(&evidence.voter), term: evidence.term }
             }
@@ -288,6 +288,16 @@ fn failure(why: &CallFailure, names: &Names) -> String {
     }
 }
 
+/// The same for a hand-over that was refused.
+fn refusal(why: &CannotStepDown, names: &Names) -> String {
+    match why {
+        CannotStepDown::NotASuccessor(node) => {
+            format!("{} is not an active, eligible voter besides this one", names.of(node))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn told(refusals: &[(NodeId, Refusal)], names: &Names) -> String {
     if refusals.is_empty() {
         return "the others did not answer".into();
@@ -310,6 +320,13 @@ mod tests {
         let why = CallFailure::PreVote { yes: 2, needed: 3, refusals };
         let text = told(&Notice::CallFailed { term: None, why }).unwrap().to_string();
         assert!(text.contains("2 of 3 voters would vote; abababab: it has promised"), "{text}");
+    }
+
+    #[test]
+    fn a_refused_hand_over_names_who_cannot_take_over() {
+        let node = NodeId([0xab; 32]);
+        let text = told(&Notice::CannotStepDown(CannotStepDown::NotASuccessor(node))).unwrap().to_string();
+        assert!(text.contains("abababab is not an active"), "{text}");
     }
 
     #[test]
