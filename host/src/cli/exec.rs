@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::accept_flags::AcceptOpenFlags;
 use crate::exec::client::{Ended, Exec, Heard};
 use crate::exec::config::{ExecConfig, ExecError};
 use crate::fence::Stale;
@@ -16,7 +17,7 @@ use crate::run::command::{CANNOT_START, look_for};
 use crate::run::ending::Exit;
 use crate::signals::{NoProcess, Signals};
 use crate::trust_file;
-use crate::verify::{Accept, Authority};
+use crate::verify::Authority;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::NodeId;
 
@@ -69,15 +70,8 @@ pub struct Args {
     /// Once CMD has ended by itself, have the node hand over as well
     #[arg(long)]
     resign_on_exit: bool,
-    /// Accept a simulated enclave
-    #[arg(long)]
-    allow_simulated: bool,
-    /// Accept an enclave in debug mode
-    #[arg(long)]
-    allow_debug: bool,
-    /// Accept an open cluster, of which anybody may be a voter
-    #[arg(long)]
-    allow_open: bool,
+    #[command(flatten)]
+    accept: AcceptOpenFlags,
     /// How log lines look [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<LogFormat>,
@@ -127,7 +121,7 @@ fn config(args: &Args) -> Result<ExecConfig, Failure> {
         state: args.state.clone(),
         node,
         authority: authority(args)?,
-        accept: Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: args.allow_open },
+        accept: args.accept.accept(),
         command: args.command.clone(),
         settings: args.work.settings(true),
         resign_on_exit: args.resign_on_exit,

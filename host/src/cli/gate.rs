@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nitro_elect_protocol::ids::Term;
 
+use super::accept_flags::AcceptFlags;
 use crate::descriptors;
 use crate::duration;
 use crate::gate::limits::{DESCRIPTORS, DRAIN_DEFAULT};
@@ -17,7 +18,6 @@ use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
 use crate::signals::{NoProcess, Signals};
 use crate::transport::endpoint::{Endpoint, HostPort};
-use crate::verify::Accept;
 
 use super::failure::{FAILED, Failure, USAGE};
 
@@ -104,12 +104,8 @@ pub struct Args {
     /// Let other machines reach the admin address
     #[arg(long)]
     danger_open: bool,
-    /// Accept a simulated enclave
-    #[arg(long)]
-    allow_simulated: bool,
-    /// Accept an enclave in debug mode
-    #[arg(long)]
-    allow_debug: bool,
+    #[command(flatten)]
+    accept: AcceptFlags,
     /// How log lines look [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<LogFormat>,
@@ -150,7 +146,7 @@ fn config(args: &Args) -> Result<GateConfig, Failure> {
         listen,
         upstream,
         electorates: args.manifest.iter().map(load).collect::<Result<_, Failure>>()?,
-        accept: Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: false },
+        accept: args.accept.accept(),
         state: args.state.clone(),
         nodes: args.node.clone(),
         token,

@@ -6,6 +6,7 @@
 //! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
 //! `Command` and in `execute`.
 
+mod accept_flags;
 mod admin_flags;
 mod attestation;
 mod check_flags;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::accept_flags::AcceptOpenFlags;
 use crate::help::Help;
 use crate::manifest::Manifest;
 use crate::proof_file::ProofFile;
 use crate::trust_file::{self, default_trust_file};
-use crate::verify::{Accept, Authority, Line, Moment, Question, Report, Verdict, verify};
+use crate::verify::{Authority, Line, Moment, Question, Report, Verdict, verify};
 use crate::wall_text;
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::{VerifiedCertificate, Vouching};
@@ -79,15 +80,8 @@ pub struct Args {
     /// Check dates at this time instead of now (RFC 3339); the answer is as good as your word for it
     #[arg(long, value_name = "TIME", value_parser = wall_text::parse)]
     at: Option<Wall>,
-    /// Accept a simulated enclave
-    #[arg(long)]
-    allow_simulated: bool,
-    /// Accept an enclave in debug mode
-    #[arg(long)]
-    allow_debug: bool,
-    /// Accept an open cluster, of which anybody may be a voter
-    #[arg(long)]
-    allow_open: bool,
+    #[command(flatten)]
+    accept: AcceptOpenFlags,
     #[command(flatten)]
     format: Format,
 }
@@ -105,7 +99,7 @@ fn verify_proof(args: &Args, file: &Path) -> Result<ExitCode, Failure> {
     let proof = ProofFile::load(file).map_err(Failure::unreadable)?;
     let authority = authority(args, file, &proof)?;
     let moment = args.at.map_or_else(|| Moment::Now(present()), Moment::Stated);
-    let accept = Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: args.allow_open };
+    let accept = args.accept.accept();
     let question = Question { moment, nonce: args.nonce.as_ref(), accept };
     let report = verify(&proof, &authority, question);
     let electorate = match (&authority, &proof.electorate) {

@@ -12,12 +12,13 @@ use super::super::output::{Format, Stream, paint};
 use super::super::verify::present;
 use super::electorates;
 use super::line::{self, Names};
+use crate::cli::accept_flags::AcceptFlags;
 use crate::input::InputError;
 use crate::limits::{LOG_BAD_LINES_MAX, LOGS_READ_MAX, PROOF_FILE_MAX};
 use crate::node::happening::worth;
 use crate::proof_file::ProofFile;
 use crate::verify::chain::{Alarm, Before, Chain, Entry, Judge, Origin, Standing, examine};
-use crate::verify::{Accept, Moment, Verdict};
+use crate::verify::{Moment, Verdict};
 use crate::wall_text;
 use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::view::Accepted;
@@ -66,12 +67,8 @@ pub struct Args {
     /// Accept that certificates are missing between those that are there
     #[arg(long)]
     allow_gaps: bool,
-    /// Accept a simulated enclave
-    #[arg(long)]
-    allow_simulated: bool,
-    /// Accept an enclave in debug mode
-    #[arg(long)]
-    allow_debug: bool,
+    #[command(flatten)]
+    accept: AcceptFlags,
     #[command(flatten)]
     format: Format,
 }
@@ -79,7 +76,7 @@ pub struct Args {
 /// Verifies.
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let electorates = electorates(&args.manifests)?;
-    let accept = Accept { debug: args.allow_debug, simulated: args.allow_simulated, open: false };
+    let accept = args.accept.accept();
     let moment = args.at.map_or_else(|| Moment::Now(present()), Moment::Stated);
     let judge = Judge { electorates, moment, accept };
     let mut reading = Reading { entries: Vec::new(), alarms: Vec::new(), bytes: 0 };
