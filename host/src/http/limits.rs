@@ -19,6 +19,8 @@ pub const BODY_MAX: usize = 4 << 10;
 /// How long a hand-over may take until the successor is known to lead: the default patience with a command that does not
 /// end, and two elections, of which the first fails.
 pub const HANDOVER_DEADLINE: Duration = Duration::from_secs(13);
+/// How often a hand-over that waits looks whether it is done: a fraction of the shortest lease.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Largest page of the certificate log, in bytes before it is written as text, but for one certificate more.
 pub const LOG_PAGE: usize = 256 << 10;
 /// Pages of the log that are read at once: each reads a file of some megabytes.

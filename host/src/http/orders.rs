@@ -13,7 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use super::answers::{Fault, Who};
-use super::limits::{BODY_MAX, HANDOVER_DEADLINE};
+use super::limits::{BODY_MAX, HANDOVER_DEADLINE, LOOK_AGAIN};
 use crate::clock;
 use crate::core::event::Command;
 use crate::core::status::Status;
@@ -129,14 +129,15 @@ fn voter(status: &Status, name: &str) -> Result<NodeId, Fault> {
     found.map(|voter| voter.key).ok_or_else(unknown)
 }
 
-/// Waits until another node leads, or this one says why it does not step down.
+/// Waits until another node leads, or this one says why it does not step down. That somebody was elected is news; that it
+/// holds the lease is known a renewal later, and nobody tells: so it looks again.
 async fn successor(
     node: &Handle,
     mut news: Receiver<Arc<Happening>>,
     me: NodeId,
 ) -> Result<(Who, Term), Fault> {
     loop {
-        if let Ok(happening) = news.recv().await
+        if let Ok(Ok(happening)) = timeout(LOOK_AGAIN, news.recv()).await
             && let What::CannotStepDown { why } = &happening.what
         {
             return Err(Fault::new(StatusCode::CONFLICT, format!("nothing was given up: {why}")));
