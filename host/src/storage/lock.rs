@@ -1,18 +1,26 @@
 //! One process per key: an exclusive lock on the state directory (DESIGN §3.6).
 //!
 //! The lock is the kernel's (`flock`), so it ends with the process that holds it, however that ends; the number in
-//! the file is for people. A child that inherits the descriptor would hold the lock too: it is opened close-on-exec,
-//! as everything in Rust's standard library is.
+//! the file is for people. A child that inherits the descriptor holds the lock too, until it executes its program: the
+//! file is opened close-on-exec. For that instant, and while the threads of a killed process end, a lock that seems held
+//! is tried again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 /// The file that is locked.
 pub(crate) const LOCK_FILE: &str = "lock";
 /// The lock of the file `changes`, which the running node does not need.
 pub(super) const CHANGES_LOCK_FILE: &str = "changes.lock";
+
+/// How often a lock that is held is tried again, and how long is waited in between: 200 ms in all, longer than a process
+/// needs to end or a child to begin, and too short to be noticed by whoever started a node twice.
+const TRIES_MORE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock, held until dropped.
 #[derive(Debug)]
@@ -30,7 +38,7 @@ pub(crate) enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of a directory, or says who has it; never waits.
+    /// Takes the lock of a directory, or says who has it; waits no longer than 200 ms.
     pub(crate) fn take(dir: &Path) -> Result<Self, LockError> {
         Self::take_named(dir, LOCK_FILE)
     }
@@ -40,7 +48,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(dir.join(name)).map_err(LockError::Io)?;
-        match file.try_lock() {
+        match try_for_a_moment(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
@@ -49,6 +57,16 @@ impl Lock {
         let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
         Ok(Lock { _file: file })
     }
+}
+
+fn try_for_a_moment(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..TRIES_MORE {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            tried => return tried,
+        }
+    }
+    file.try_lock()
 }
 
 fn holder(file: &mut File) -> Option<u32> {
