@@ -12,7 +12,7 @@ const STALE: Duration = Duration::from_secs(2);
 /// How long one round of support lasts.
 const LEASE: Duration = Duration::from_secs(1);
 /// What a browser on a busy machine needs to draw what its timer has told it.
-const FRAME: Duration = Duration::from_millis(500);
+const FRAME: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_follows_the_cluster_through_a_kill_of_the_leader_and_of_its_own_node() {

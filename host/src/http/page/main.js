@@ -6,6 +6,8 @@ import { drawRing, lessThanAttested, listEnclaves, listMembers } from "./cluster
 import { listElections, listEvents, tally, verdict } from "./elections.js";
 
 const TICK_MS = 100;
+/** Looks once more at the very end of the lease, which may fall between two ticks. */
+let lastLook = 0;
 const CHECKS_APART_MS = 400;
 const CHECKED_AGAIN_MS = 10_000;
 const CHECKS_DEADLINE_MS = 10_000;
@@ -117,6 +119,8 @@ const BASES = {
 
 function showLease(status, who) {
   const left = node.leaseLeft();
+  clearTimeout(lastLook);
+  if (left > 0) lastLook = setTimeout(() => show(), left);
   const share = Math.min(1, left / status.cluster.lease_ms);
   at("lease-bar").style.transform = `scaleX(${share.toFixed(3)})`;
   at("lease").dataset.state = who ? "runs" : "over";
