@@ -14,8 +14,9 @@ export NITRO_ELECT_BUILD
 # Where `make install` puts things; DESTDIR is for packages and images.
 PREFIX ?= /usr/local
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
-# Debian packages that tests and checks use beyond rustup's toolchain.
-DEBIAN_PACKAGES := buildah chromium debootstrap fonts-dejavu-core fonts-inter gcc git kubernetes-client libc6-dev \
+# Debian packages that tests and checks use beyond rustup's toolchain; COMMAND=PACKAGE where another vendor's package may
+# own the command's file, and then Debian's would refuse to be installed.
+DEBIAN_PACKAGES := buildah chromium debootstrap fonts-dejavu-core fonts-inter gcc git kubectl=kubernetes-client libc6-dev \
   postgresql prometheus systemd systemd-container
 CARGO_DENY := 0.20.2
 
@@ -120,6 +121,7 @@ systemd-test: ## the units in a Debian booted by systemd: exits 0 only if node a
 deps: ## install what tests and checks need: Debian packages (as root), cargo-deny, and what emulates an enclave
 	@missing=; \
 	for package in $(DEBIAN_PACKAGES); do \
+	  case $$package in *=*) ! command -v $${package%=*} >/dev/null || continue; package=$${package#*=};; esac; \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=" $$package"; \
 	done; \
 	root=; [ "$$(id -u)" = 0 ] || root=sudo; \
