@@ -19,6 +19,9 @@ RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 DEBIAN_PACKAGES := buildah chromium debootstrap fonts-dejavu-core fonts-inter gcc git kubectl=kubernetes-client libc6-dev \
   postgresql prometheus systemd systemd-container
 CARGO_DENY := 0.20.2
+# Programs built as `cargo test` builds them: only beside a target that uses dev-dependencies, such as an example, does
+# Cargo unite their features too, and otherwise it would build half of everything twice.
+AS_TESTED := --bins --examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -28,15 +31,15 @@ run: ## the demo: elect a leader, verify it, kill it, elect the next; exits 0 if
 	@$${CARGO_TARGET_DIR:-target}/debug/nitro-elect demo --once
 
 test: ## every test there is, end to end included
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace $(AS_TESTED)
 	@$(MAKE) --no-print-directory emulated-eif
 	$(CARGO) test --locked --workspace
 	CARGO='$(CARGO)' tests/mutants/run views-despite-a-promise own-view-not-durable margin-of-1-percent
 
 boot: ## boot the enclave's image in an emulation, elect by it, kill it, elect by the next one
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace $(AS_TESTED)
 	@$(MAKE) --no-print-directory emulated-eif
-	$(CARGO) test --locked --package nitro-elect-emulation --test boot -- --nocapture
+	$(CARGO) test --locked --workspace --test boot -- --nocapture
 
 emulated-eif: ## the image that `make boot` boots, where `make deps` has installed what that needs
 	@if { command -v qemu-system-x86_64 && command -v vhost-device-vsock && enclave/image/debian-kernel; } >/dev/null 2>&1; \
@@ -70,7 +73,7 @@ bench: ## how long four nodes are without a leader after its process is killed, 
 	@$${CARGO_TARGET_DIR:-target}/release/failover --rounds $(or $(ROUNDS),30)
 
 campaign: ## KILLS=1000 leading processes die before a gate, and 1000 around a fenced store: nothing may be written twice
-	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --package nitro-elect --test gate --test fence -- --ignored --nocapture campaign
+	KILLS=$(or $(KILLS),1000) $(CARGO) test --locked --workspace --test gate --test fence -- --ignored --nocapture campaign
 
 mutants: ## remove one guard at a time, and demand that the simulator notices (about a quarter of an hour)
 	CARGO='$(CARGO)' tests/mutants/run
