@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const HAPPENINGS_KEPT: usize = 256;
 /// A line that repeats as long as its cause lasts is logged this often.
 pub const REPEATED_LINE_EVERY: Duration = Duration::from_secs(10);
+/// Calls that fail for reasons that take turns are told to watchers no more often than this.
+pub const FAILURE_NEWS_EVERY: Duration = Duration::from_secs(1);
 /// Dropped messages get one line this often.
 pub const DROPPED_LINE_EVERY: Duration = Duration::from_secs(10);
 /// An enclave that does not answer gets one line this often.

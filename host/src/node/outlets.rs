@@ -1,19 +1,23 @@
 //! Where a node's happenings go: the log, those who watch, and code that acts on the lease.
 //!
 //! Nobody who listens can hold the node up: watchers that are slow lose happenings and are told so, a repeated line
-//! is held back for a while, and dropped messages are counted and told of in one line now and then.
+//! is held back for a while, and dropped messages are counted and told of in one line now and then. A call that fails as
+//! the one before it did is no news: an outage does not push out what happened before it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
 use tracing::Level;
 
 use super::happening::{Happening, What};
 use super::leadership::Held;
-use super::limits::{DROPPED_LINE_EVERY, HAPPENINGS_KEPT, REPEATED_LINE_EVERY, UNREACHABLE_LINE_EVERY};
+use super::limits::{
+    DROPPED_LINE_EVERY, FAILURE_NEWS_EVERY, HAPPENINGS_KEPT, REPEATED_LINE_EVERY, UNREACHABLE_LINE_EVERY,
+};
 use super::names::Names;
 use crate::clock;
-use crate::core::event::{Drop, EnclaveIndex, Notice};
+use crate::core::event::{CallFailure, Drop, EnclaveIndex, Notice};
 use nitro_elect_protocol::time::Boot;
 
 /// The newest happenings, and a way to hear of the next ones.
@@ -68,6 +72,7 @@ pub(super) struct Outlets {
     repeated: BTreeMap<&'static str, Boot>,
     /// Enclaves that do not answer, and when that was told last.
     silent: BTreeMap<EnclaveIndex, Silent>,
+    failed: FailedCalls,
     dropped: Dropped,
 }
 
@@ -75,8 +80,9 @@ impl Outlets {
     pub fn new(names: Names, enclaves: Vec<String>) -> Self {
         let (happenings, held) = (Happenings::new(), watch::channel(None).0);
         let work_ends = watch::channel(false).0;
-        let (repeated, silent, dropped) = (BTreeMap::new(), BTreeMap::new(), Dropped::default());
-        Outlets { happenings, held, work_ends, names, enclaves, repeated, silent, dropped }
+        let (repeated, silent) = (BTreeMap::new(), BTreeMap::new());
+        let (failed, dropped) = (FailedCalls::default(), Dropped::default());
+        Outlets { happenings, held, work_ends, names, enclaves, repeated, silent, failed, dropped }
     }
 
     pub fn happenings(&self) -> Happenings {
@@ -144,7 +150,10 @@ impl Outlets {
             _ => {}
         }
         if let Some(what) = What::of(notice, &self.names, |index| self.enclave(index)) {
-            self.tell(what);
+            self.log(&what);
+            if self.failed.is_news(notice, clock::boot()) {
+                self.happenings.add(what);
+            }
         }
     }
 
@@ -155,10 +164,14 @@ impl Outlets {
 
     /// Tells people and programs.
     pub fn tell(&mut self, what: What) {
-        if !what.repeats() || self.is_due(what.name()) {
-            log(what.level(), &what);
-        }
+        self.log(&what);
         self.happenings.add(what);
+    }
+
+    fn log(&mut self, what: &What) {
+        if !what.repeats() || self.is_due(what.name()) {
+            log(what.level(), what);
+        }
     }
 
     fn is_due(&mut self, name: &'static str) -> bool {
@@ -179,6 +192,35 @@ fn log(level: Level, what: &What) {
         Level::WARN => tracing::warn!(event, "{what}"),
         Level::INFO => tracing::info!(event, "{what}"),
         _ => tracing::debug!(event, "{what}"),
+    }
+}
+
+/// What became of the calls since somebody was elected, as far as it is news.
+#[derive(Default)]
+struct FailedCalls {
+    last: Option<(Discriminant<CallFailure>, Boot)>,
+}
+
+impl FailedCalls {
+    /// Whether a notice is anything but one more call that came to nothing for the reason of the one before it.
+    fn is_news(&mut self, notice: &Notice, now: Boot) -> bool {
+        match notice {
+            Notice::CallFailed { term: None, why } => {
+                let kind = discriminant(why);
+                let is_news = self
+                    .last
+                    .is_none_or(|(last, told)| last != kind && now.since(told) >= FAILURE_NEWS_EVERY);
+                if is_news {
+                    self.last = Some((kind, now));
+                }
+                is_news
+            }
+            Notice::Adopted(_) => {
+                self.last = None;
+                true
+            }
+            _ => true,
+        }
     }
 }
 
@@ -237,6 +279,30 @@ mod tests {
         }
         let (past, _) = outlets.happenings().follow(Some(0));
         assert_eq!((past.len(), past[0].seq), (HAPPENINGS_KEPT, 6));
+    }
+
+    #[test]
+    fn a_long_outage_does_not_push_out_what_happened_before_it() {
+        let mut outlets = outlets();
+        outlets.notice(&Notice::Active(NodeId([1; 32])));
+        for _ in 0..HAPPENINGS_KEPT * 2 {
+            outlets.notice(&Notice::CallFailed { term: None, why: CallFailure::NoEnclave });
+        }
+        let (past, _) = outlets.happenings().follow(Some(0));
+        let names: Vec<_> = past.iter().map(|one| one.what.name()).collect();
+        assert_eq!(names, ["active", "call_failed"]);
+    }
+
+    #[test]
+    fn a_call_that_fails_for_another_reason_is_news_and_so_is_the_first_of_a_term() {
+        let mut failed = FailedCalls::default();
+        let later = |millis| Boot(1) + Duration::from_millis(millis);
+        let mut is_news = |term, why, at| failed.is_news(&Notice::CallFailed { term, why }, later(at));
+        assert!(is_news(None, CallFailure::NoEnclave, 0));
+        assert!(!is_news(None, CallFailure::NobodyEligible, 10), "two reasons that take turns are no flood");
+        assert!(is_news(None, CallFailure::NobodyEligible, 1_000));
+        assert!(!is_news(None, CallFailure::NobodyEligible, 100_000));
+        assert!(is_news(Some(Term(2)), CallFailure::NobodyEligible, 100_001), "a term is used up once");
     }
 
     #[test]
