@@ -1,7 +1,7 @@
 //! The enclaves that this node can ask: their documents, their health, and questions under way.
 
 use nitro_elect_protocol::attestation::{VerifiedEnclave, When};
-use nitro_elect_protocol::enclave_api::{Request, Response};
+use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use nitro_elect_protocol::ids::{EnclaveId, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::BTreeMap;
@@ -142,14 +142,7 @@ impl Core {
                 self.on_document(enclave, document, now)
             }
             (Purpose::Health, Ok(Response::Health(health))) => self.on_health(enclave, health.enclave, now),
-            (Purpose::Attest | Purpose::Health, answer) => {
-                let why = match answer {
-                    Ok(Response::Refused(refusal)) => refusal.to_string(),
-                    Ok(_) => "it answered something else than was asked".into(),
-                    Err(unanswered) => unanswered.to_string(),
-                };
-                self.enclave_failed(enclave, why);
-            }
+            (Purpose::Attest | Purpose::Health, answer) => self.enclave_failed(enclave, no_use(answer), now),
             (Purpose::Elect { term }, answer) => self.on_elect_answer(term, answer, now),
             (Purpose::Latest { term }, answer) => self.on_latest_answer(term, answer, now),
         }
@@ -162,7 +155,9 @@ impl Core {
             .known
             .as_ref()
             .is_some_and(|known| known.enclave.id() == id && now.wall <= known.enclave.good_until());
-        if !known {
+        if known {
+            slot.error = None;
+        } else {
             self.ask(enclave, Purpose::Attest, Request::Attest { nonce: None });
         }
     }
@@ -184,16 +179,42 @@ impl Core {
                     self.out.push(Action::Notice(Notice::Enclave { enclave: index, verdict }));
                 }
             }
-            Err(error) => self.enclave_failed(index, error.to_string()),
+            Err(error) => self.enclave_failed(index, error.to_string(), now),
         }
     }
 
-    fn enclave_failed(&mut self, index: EnclaveIndex, why: String) {
+    /// It is asked for its document again soon: a node that calls no elections would else take it for lost until the next
+    /// renewal.
+    fn enclave_failed(&mut self, index: EnclaveIndex, why: String, now: Now) {
+        let retry = now.boot + self.enclave_retry();
         let slot = &mut self.enclaves.slots[index.0];
         slot.health = None;
+        slot.due = slot.due.min(retry);
         if slot.error.as_ref() != Some(&why) {
             slot.error = Some(why.clone());
             self.out.push(Action::Notice(Notice::Enclave { enclave: index, verdict: Err(why) }));
         }
+    }
+}
+
+/// Why an answer is of no use. A proxy without an enclave is no enclave that was looked at and refused: it is silence.
+fn no_use(answer: Result<Response, Unanswered>) -> String {
+    match answer {
+        Err(unanswered) => unanswered.to_string(),
+        Ok(Response::Refused(EnclaveRefusal::Unreachable)) => Unanswered.to_string(),
+        Ok(Response::Refused(refusal)) => refusal.to_string(),
+        Ok(_) => "it answered something else than was asked".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_cannot_reach_its_enclave_is_silence_and_one_that_turns_the_cluster_away_is_not() {
+        let said = |refusal| no_use(Ok(Response::Refused(refusal)));
+        assert_eq!(said(EnclaveRefusal::Unreachable), Unanswered.to_string());
+        assert_eq!(said(EnclaveRefusal::NotServed), EnclaveRefusal::NotServed.to_string());
     }
 }

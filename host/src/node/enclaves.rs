@@ -1,6 +1,6 @@
 //! Asking enclaves aside: each question is a task of its own, and is answered exactly once, in bounded time.
 
-use nitro_elect_protocol::enclave_api::Request;
+use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
@@ -65,10 +65,19 @@ impl Asker {
                 Some((client, _place)) => client.ask(&message, deadline).await.map_err(|why| why.to_string()),
                 None => Err("too many questions at once".into()),
             };
-            let silent_because = answer.as_ref().err().cloned();
+            let silent_because = silent_because(&answer);
             let event = Event::EnclaveAnswered { request, answer: answer.map_err(|_| Unanswered) };
             let _node_has_ended = to.send(Answered { event, enclave, silent_because }).await;
         });
+    }
+}
+
+/// Why no enclave has answered, if none has: a proxy's word that it reaches none is no answer of an enclave.
+fn silent_because(answer: &Result<Response, String>) -> Option<String> {
+    match answer {
+        Err(why) => Some(why.clone()),
+        Ok(Response::Refused(away @ EnclaveRefusal::Unreachable)) => Some(away.to_string()),
+        Ok(_) => None,
     }
 }
 
@@ -80,4 +89,17 @@ fn deadline(message: &Request, timing: Timing) -> Duration {
         Request::Elect(_) | Request::Latest { .. } | Request::Health => ENCLAVE_DEADLINE_MIN,
     };
     (timing.step() * 2).max(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_without_its_enclave_is_told_as_an_enclave_that_does_not_answer() {
+        let refused = |refusal| silent_because(&Ok(Response::Refused(refusal)));
+        assert_eq!(refused(EnclaveRefusal::Unreachable), Some("the proxy cannot reach its enclave".into()));
+        assert_eq!(refused(EnclaveRefusal::Busy), None);
+        assert_eq!(silent_because(&Err("connection refused".into())), Some("connection refused".into()));
+    }
 }

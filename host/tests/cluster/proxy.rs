@@ -19,6 +19,8 @@ use tokio::net::{TcpStream, UnixListener};
 pub struct Fronted {
     pub cluster: Cluster,
     pub listen: Endpoint,
+    /// Where the enclave behind it listens.
+    behind: String,
     admin: SocketAddr,
 }
 
@@ -39,7 +41,7 @@ impl Fronted {
         let arguments = ["proxy", "--listen", &listen, "--enclave", enclave, "--admin", &at];
         let manifest = if scheme == "tls" { vec!["--manifest", &manifest] } else { vec![] };
         cluster.operator.start("proxy", &[&arguments[..], &manifest, more].concat());
-        let mut fronted = Fronted { cluster, listen: listen.parse().unwrap(), admin };
+        let mut fronted = Fronted { cluster, listen: listen.parse().unwrap(), behind: enclave.into(), admin };
         fronted.ready().await;
         fronted
     }
@@ -162,6 +164,36 @@ async fn a_cluster_elects_through_a_proxy_that_admits_its_keys() {
         fronted.metric("nitro_elect_proxy_connections_ended_total{reason=\"not_admitted\"}").await,
         0.0
     );
+}
+
+#[tokio::test]
+async fn a_proxy_without_its_enclave_is_told_as_an_enclave_that_is_away_until_it_is_back() {
+    let mut fronted = Fronted::new("tls", &[]).await;
+    fronted.cluster.enclave = fronted.listen.to_string();
+    let led = fronted.cluster.start_all().await;
+    fronted.cluster.operator.kill("enclave");
+    fronted.cluster.operator.kill(&led.leader);
+    let left: Vec<String> = fronted.cluster.names().into_iter().filter(|name| *name != led.leader).collect();
+    let mut told = String::new();
+    until("the reason", async || {
+        told = fronted.cluster.answer(&left[0], "/v1/leader").await?;
+        told.contains("the proxy cannot reach its enclave").then_some(())
+    })
+    .await;
+    assert!(told.contains("enclave_unreachable") && !told.contains("enclave_refused"), "{told}");
+
+    fronted.cluster.enclave = fronted.behind.clone();
+    fronted.cluster.start_enclave().await;
+    fronted.cluster.agreement(led.term + 1).await;
+    for name in &left {
+        until("an enclave that is at hand again", async || {
+            let overview = fronted.cluster.overview(name).await?;
+            overview.enclaves[0].error.is_none().then_some(())
+        })
+        .await;
+        let elections = fronted.cluster.answer(name, "/v1/elections").await.unwrap();
+        assert!(elections.contains(&format!("leads term {}", led.term)), "the outage is no flood: {elections}");
+    }
 }
 
 #[tokio::test]
