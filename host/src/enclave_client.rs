@@ -37,7 +37,7 @@ pub enum EnclaveCallError {
         cause: FrameError,
     },
     /// All connections were in use until the deadline; nothing was asked.
-    #[error("{endpoint}: all {connections} connections were in use for {waited:?}")]
+    #[error("{endpoint}: all {connections} connections were in use for {}", crate::duration::format(*waited))]
     NoPlace {
         /// The enclave or its proxy.
         endpoint: Endpoint,

@@ -4,7 +4,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::time::sleep;
 
 use super::failure::{FAILED, Failure};
 use crate::http::client::{Answer, AskError, Client};
@@ -14,6 +16,8 @@ use crate::transport::endpoint::HostPort;
 
 /// How long a node may take to answer; a hand-over has as long as the node gives it.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// After so long without an answer it is said that one is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which node is asked, and by what right.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,10 +56,46 @@ impl AdminFlags {
     }
 }
 
+/// Waits for an answer of this address, and says so when it takes long.
+pub async fn patiently<T>(address: SocketAddr, asked: impl Future<Output = T>) -> T {
+    let mut asked = pin!(asked);
+    tokio::select! {
+        answer = &mut asked => answer,
+        () = sleep(PATIENCE) => {
+            eprintln!("waiting for an answer from {address}");
+            asked.await
+        }
+    }
+}
+
 /// Nobody answered, or not as a node does.
 pub fn unanswered(error: AskError) -> Failure {
-    let help = "is the node running? It prints its admin address at start; name it with --admin";
+    let help = next_after(&error);
     Failure::new(FAILED, error, help)
+}
+
+/// The same for an order, of which nobody knows now whether it is carried out.
+pub fn order_unanswered(error: AskError) -> Failure {
+    let is_under_way = matches!(error, AskError::Late { .. } | AskError::Exchange { .. });
+    let doubt =
+        "; the order may be carried out all the same, so see `nitro-elect status` before repeating it";
+    let help = format!("{}{}", next_after(&error), if is_under_way { doubt } else { "" });
+    Failure::new(FAILED, error, help)
+}
+
+fn next_after(error: &AskError) -> &'static str {
+    match error {
+        AskError::Connect { .. } => {
+            "is the node running? It prints its admin address at start; name it with --admin"
+        }
+        AskError::Late { .. } => {
+            "something listens there: see whether that process is stopped or its machine held up, \
+             and ask another node with --admin"
+        }
+        AskError::Exchange { .. } | AskError::NotANode { .. } => {
+            "name a node's admin address with --admin: it prints it at start, by default its port + 10000"
+        }
+    }
 }
 
 /// What an answer says, or why the node refused.
@@ -90,4 +130,19 @@ fn refused(answer: &Answer) -> Failure {
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(crate::signals::NoProcess)?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_without_an_answer_is_in_doubt_unless_nobody_could_hear_it() {
+        let address: SocketAddr = "127.0.0.1:15000".parse().unwrap();
+        let doubt = |error| order_unanswered(error).help().contains("may be carried out all the same");
+        assert!(doubt(AskError::Late { address, waited: ANSWER_DEADLINE }));
+        assert!(doubt(AskError::Exchange { address, cause: "it broke off".into() }));
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        assert!(!doubt(AskError::Connect { address, source: refused.into() }));
+    }
 }

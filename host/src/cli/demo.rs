@@ -7,8 +7,9 @@ use crate::demo::{Demo, DemoError, Options};
 use crate::signals::Signals;
 
 const AFTER_HELP: &str = "\
-It starts a simulated enclave, a proxy and the nodes as processes of their own, shows who sees whom, the election, and
-the certificate verified check by check; kills the leader with SIGKILL, shows the next one, and brings the old one back.
+It starts a simulated enclave, a proxy and the nodes as processes of their own,
+shows who sees whom, the election, and the certificate verified check by check;
+kills the leader with SIGKILL, shows the next one, and brings the old one back.
 All files are in one temporary directory, and nothing is left behind.
 
 Examples:
@@ -20,7 +21,8 @@ Exit codes:
   0    everything happened that must
   1    something did not
   2    wrong usage
-  130  ended by Ctrl-C before everything was shown (129, 143 for SIGHUP and SIGTERM)";
+  130  ended by Ctrl-C before everything was shown (129 for SIGHUP, 143 for
+       SIGTERM)";
 
 /// Watch a cluster on this machine elect a leader, prove it, lose it and elect the next
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::admin_flags::{AdminFlags, block_on, order_unanswered, patiently, read};
 use super::output::Format;
 use crate::http::orders::Drain;
 
@@ -58,10 +58,13 @@ pub fn undrain(args: UndrainArgs) -> Result<ExitCode, Failure> {
 fn order(admin: &AdminFlags, format: Format, draining: bool) -> Result<ExitCode, Failure> {
     let done: Drain = block_on(async {
         let mut client = admin.client().await?;
-        read(&client.post("/v1/drain", &Drain { draining }).await.map_err(unanswered)?)
+        let answer = patiently(client.address(), client.post("/v1/drain", &Drain { draining })).await;
+        read(&answer.map_err(order_unanswered)?)
     })?;
-    let text =
-        if done.draining { "the node is drained: it votes and does not lead" } else { "the node may lead" };
+    let text = match done.draining {
+        true => "the node is drained: it votes, stands for no election, and hands over if it leads",
+        false => "the node may lead",
+    };
     format.print(text, &done)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -39,8 +39,10 @@ is said in docs/LEADER_ONLY_WORK.md.
 
 Examples:
   nitro-elect exec --state node-1 --manifest cluster.toml -- /usr/local/bin/scheduler
-  nitro-elect exec --state node-1 --manifest cluster.toml --watchdog 30s -- ./worker --queue jobs
-  nitro-elect exec --state node-1 --manifest cluster.toml --allow-simulated -- sh -c 'echo $NITRO_ELECT_TERM'
+  nitro-elect exec --state node-1 --manifest cluster.toml --watchdog 30s -- \\
+    ./worker --queue jobs
+  nitro-elect exec --state node-1 --manifest cluster.toml --allow-simulated -- \\
+    sh -c 'echo $NITRO_ELECT_TERM'
 
 Exit codes:
   CMD's own, 128 + the signal that ended it; 0 if told to end while CMD did not run

@@ -43,6 +43,12 @@ impl Failure {
         Failure::new(USAGE, &error, error.help())
     }
 
+    /// What to do next.
+    #[cfg(test)]
+    pub fn help(&self) -> &str {
+        &self.help
+    }
+
     /// Tells standard error, and gives the exit code.
     pub fn report(self) -> ExitCode {
         eprintln!("{} {}", paint(Stream::Err, "31;1", "error:"), self.what);

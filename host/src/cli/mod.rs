@@ -63,7 +63,8 @@ Exit codes:
   4  node: it must not go on under its key
 
 Environment:
-  NITRO_ELECT_...  stands for the flag of that name, but for --allow-... and --danger-...; the line wins
+  NITRO_ELECT_...  stands for the flag of that name, but for --allow-... and
+                   --danger-...; the line wins
   NO_COLOR         no colours";
 
 /// What the program calls its build: the commit, as `make` says it.

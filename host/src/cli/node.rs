@@ -43,25 +43,33 @@ admin address, votes in nothing and asks no enclave. --observe makes sure of tha
 With -p it is one of an open cluster, for trying out and for networks you trust.
 SIGTERM and SIGINT end it in order, a second one at once.
 
-The process that is started is a supervisor; the node is its one child. When the node dies, the supervisor makes an end of
-what it ran and then tells the voters, so that another leads within milliseconds; in doubt the lease decides.
+The process that is started is a supervisor; the node is its one child. When the
+node dies, the supervisor makes an end of what it ran and then tells the voters, so
+that another leads within milliseconds; in doubt the lease decides.
 
-CMD runs only while this node leads: started when it holds the lease, asked to end by SIGTERM when a third of the lease
-is left and no renewal came, killed with all that it has started before the lease ends, and started again when the node
-leads again. NITRO_ELECT_TERM is its fencing token, NITRO_ELECT_PROOF_FILE the newest proof that this node leads. If it
-ends by itself, it is started again after a while. docs/LEADER_ONLY_WORK.md says what this cannot stop.
+CMD runs only while this node leads: started when it holds the lease, asked to end
+by SIGTERM when a third of the lease is left and no renewal came, killed with all
+that it has started before the lease ends, and started again when the node leads
+again. NITRO_ELECT_TERM is its fencing token, NITRO_ELECT_PROOF_FILE the newest
+proof that this node leads. If it ends by itself, it is started again after a while.
+docs/LEADER_ONLY_WORK.md says what this cannot stop.
 
 Examples:
   nitro-elect node --manifest cluster.toml --state node-1 --enclave vsock://16:5005
   nitro-elect node --manifest cluster.toml --state node-1 --enclave tls://proxy-a:5443
-  nitro-elect node --manifest cluster.toml --state observer --observe --admin 127.0.0.1:16000
-  nitro-elect node --manifest cluster.2.toml --state node-1 --approvals a.approval b.approval c.approval
+  nitro-elect node --manifest cluster.toml --state observer --observe \\
+    --admin 127.0.0.1:16000
+  nitro-elect node --manifest cluster.2.toml --state node-1 \\
+    --approvals a.approval b.approval c.approval
 
-  A command that runs on the leader alone, and is stopped before the next leader's begins:
-    nitro-elect node --manifest cluster.toml --state node-1 --stop-timeout 30s -- /usr/local/bin/scheduler
+  A command that runs on the leader alone, and is stopped before the next leader's
+  begins:
+    nitro-elect node --manifest cluster.toml --state node-1 --stop-timeout 30s -- \\
+      /usr/local/bin/scheduler
 
   A node that may lead only while its database answers:
-    nitro-elect node --manifest cluster.toml --state node-1 --check 'pg_isready --quiet' --check-interval 1s
+    nitro-elect node --manifest cluster.toml --state node-1 \\
+      --check 'pg_isready --quiet' --check-interval 1s
 
   The two lines of an open cluster on one machine:
     nitro-elect node -p 5000 -n 5001
@@ -73,7 +81,8 @@ Exit codes:
   2  wrong usage, or a file could not be read
   4  must not go on under its key: starting it again does not help
   128 + the signal that ended the node
-  CMD's own with --resign-on-exit, 128 + the signal that ended it; 126 and 127 if it cannot be run or is not there
+  CMD's own with --resign-on-exit, 128 + the signal that ended it; 126 and 127 if it
+  cannot be run or is not there
 
 Environment:
   NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace";

@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::admin_flags::{AdminFlags, block_on, order_unanswered, patiently, read};
 use super::output::Format;
 use crate::http::orders::{HandedOver, Resign};
 
 const AFTER_HELP: &str = "\
-Ask the leader. It returns when the successor holds the lease; if nobody could take
-over, nothing is given up and it says so. The node that resigned is ineligible for
-a lease, or until the next leader is known.
+Ask the leader. It returns when the successor holds the lease; if no other voter is
+active and eligible, nothing is given up and it says so. The node that resigned is
+ineligible for a lease, or until the next leader is known. With --to another may
+take over all the same, if the one named cannot: it is told who leads. An election
+needs an enclave: while all are away, a lead that is given up goes to nobody.
 
 Examples:
   nitro-elect resign
@@ -37,9 +39,13 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let done: HandedOver = block_on(async {
         let mut client = args.admin.client().await?;
         let order = Resign { to: args.to.clone() };
-        read(&client.post("/v1/resign", &order).await.map_err(unanswered)?)
+        let answer = patiently(client.address(), client.post("/v1/resign", &order)).await;
+        read(&answer.map_err(order_unanswered)?)
     })?;
     let text = format!("{} leads term {}, after {} ms", done.leader.name, done.term, done.took_ms);
     args.format.print(&text, &done)?;
+    if let Some(wanted) = args.to.filter(|to| *to != done.leader.name && *to != done.leader.key) {
+        eprintln!("note: {wanted} did not take over; its own `nitro-elect status` and log say why");
+    }
     Ok(ExitCode::SUCCESS)
 }

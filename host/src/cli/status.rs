@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
 use super::output::{Format, Stream, paint};
 use crate::core::diagnosis::Cause;
 use crate::http::answers::{Enclave, Member, Overview};
@@ -20,7 +20,8 @@ Examples:
   nitro-elect status --admin 127.0.0.1:15001
   nitro-elect status --json | jq -r .leader.name
 
-Exit codes: 0 there is a leader, 1 no answer, or nobody leads, 2 wrong usage or an unreadable file";
+Exit codes: 0 there is a leader, 1 no answer, or nobody leads, 2 wrong usage or an
+unreadable file";
 
 /// Elections shown to people.
 const ELECTIONS_SHOWN: usize = 5;
@@ -59,7 +60,8 @@ struct Glance {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let glance = block_on(async {
         let mut client = args.admin.client().await?;
-        let overview = read(&client.get("/v1/status").await.map_err(unanswered)?)?;
+        let overview =
+            read(&patiently(client.address(), client.get("/v1/status")).await.map_err(unanswered)?)?;
         let Elections { elections } = read(&client.get("/v1/elections").await.map_err(unanswered)?)?;
         Ok(Glance { overview, elections })
     })?;

@@ -39,7 +39,7 @@ pub enum AskError {
         cause: String,
     },
     /// No answer in time.
-    #[error("{address} did not answer within {waited:?}")]
+    #[error("{address} did not answer within {}", crate::duration::format(*waited))]
     Late {
         /// The admin address.
         address: SocketAddr,
@@ -136,12 +136,24 @@ async fn exchange(
         Some(kept) => kept,
         None => connect(address).await?,
     };
-    connection.ready().await.map_err(|error| failed(error.to_string()))?;
-    let answer = connection.send_request(request).await.map_err(|error| failed(error.to_string()))?;
+    connection.ready().await.map_err(|error| failed(in_words(&error)))?;
+    let answer = connection.send_request(request).await.map_err(|error| failed(in_words(&error)))?;
     let code = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
     let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
     Ok((Answer { code, body }, connection))
+}
+
+/// What became of an exchange, without the library's words for what people meet: a port of something else, and a node that
+/// ended.
+pub(super) fn in_words(error: &hyper::Error) -> String {
+    if error.is_parse() {
+        "what listens there does not speak HTTP".into()
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        "the connection ended before the answer".into()
+    } else {
+        error.to_string()
+    }
 }
 
 pub(super) async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, AskError> {

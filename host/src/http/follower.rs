@@ -9,7 +9,7 @@ use hyper::{Request, StatusCode};
 use std::net::SocketAddr;
 use tokio::time::timeout;
 
-use super::client::{AskError, connect};
+use super::client::{AskError, connect, in_words};
 use super::limits::{EVENT_MAX, WATCH_BEAT};
 use super::token::Token;
 
@@ -51,7 +51,7 @@ impl Follower {
         let request = request.body(Full::new(Bytes::new())).map_err(|error| failed(error.to_string()))?;
         let late = |_| AskError::Late { address, waited: WATCH_BEAT };
         let answer = timeout(WATCH_BEAT, connection.send_request(request)).await.map_err(late)?;
-        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        let answer = answer.map_err(|error| failed(in_words(&error)))?;
         match answer.status() {
             StatusCode::OK => Ok(Follower { address, body: answer.into_body(), waiting: Vec::new() }),
             code => Err(failed(format!("it does not let this program watch: {code}"))),
@@ -72,8 +72,8 @@ impl Follower {
             let late = |_| AskError::Late { address: self.address, waited: silence };
             match timeout(silence, self.body.frame()).await.map_err(late)? {
                 None => return Ok(None),
-                Some(Err(error)) => {
-                    return Err(AskError::Exchange { address: self.address, cause: error.to_string() });
+                Some(Err(_)) => {
+                    return Err(AskError::Exchange { address: self.address, cause: "it broke off".into() });
                 }
                 Some(Ok(frame)) => self.waiting.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
             }

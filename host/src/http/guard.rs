@@ -101,7 +101,7 @@ impl Access {
         match headers.get(AUTHORIZATION).map(HeaderValue::to_str) {
             None => Err(Fault::new(
                 StatusCode::UNAUTHORIZED,
-                "this needs the admin token: name it with --token-file",
+                "this needs the admin token, as in Authorization: Bearer TOKEN",
             )),
             Some(Ok(given)) if token.is_in(given) => Ok(()),
             Some(_) => {

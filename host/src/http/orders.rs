@@ -80,6 +80,10 @@ pub async fn resign(State(node): State<Handle>, body: Body) -> Result<Json<Hande
 /// Makes the node ineligible, or eligible again.
 pub async fn drain(State(node): State<Handle>, body: Body) -> Result<Json<Drain>, Fault> {
     let order: Drain = read(&whole(body)?)?;
+    if !node.status().await?.voter {
+        let text = "this node is an observer: it votes in nothing and never leads";
+        return Err(Fault::new(StatusCode::CONFLICT, text));
+    }
     node.command(Command::Drain(order.draining))?;
     // The answer follows the order through the same queue: it is carried out.
     node.status().await?;

@@ -178,6 +178,7 @@ async fn no_such_route(uri: Uri, there_is: &'static str) -> Fault {
     Fault::new(StatusCode::NOT_FOUND, format!("there is no {path}; see {there_is}"))
 }
 
+/// The `Allow` header has the methods that there are.
 async fn other_method() -> Fault {
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET")
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer that method: see Allow")
 }

@@ -263,6 +263,10 @@ async fn other_paths_and_methods_get_json_errors() {
     let delete = format!("DELETE /v1/leader HTTP/1.1\r\n{PRESENTED}connection: close\r\n\r\n");
     let answer = raw(node.address, &delete).await;
     assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("{\"error\""), "{answer}");
+    let get = format!("GET /v1/drain HTTP/1.1\r\n{NONE}connection: close\r\n\r\n");
+    let answer = raw(node.address, &get).await;
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("\r\nallow: POST\r\n"), "{answer}");
+    assert!(!answer.contains("GET"), "it answers no GET: {answer}");
 }
 
 #[tokio::test]

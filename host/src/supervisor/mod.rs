@@ -106,7 +106,8 @@ impl Line {
                 taken,
                 voters,
                 took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                "the node {end}; its last will reached {taken} of {voters} voters within {took:?}"
+                "the node {end}; its last will reached {taken} of {voters} voters within {} ms",
+                took.as_millis()
             ),
             Line::NotSent(why) => tracing::warn!(
                 event = "no_last_will",

@@ -37,7 +37,7 @@ pub enum ConnectError {
         address: String,
     },
     /// No connection in time.
-    #[error("{address}: no connection within {waited:?}")]
+    #[error("{address}: no connection within {}", crate::duration::format(*waited))]
     Deadline {
         /// What was dialled.
         address: String,

@@ -41,13 +41,13 @@ pub enum FrameError {
         got: usize,
     },
     /// No frame began in time.
-    #[error("no frame began within {waited:?}")]
+    #[error("no frame began within {}", crate::duration::format(*waited))]
     Silence {
         /// How long it was waited for.
         waited: Duration,
     },
     /// A frame began and did not end in time, or could not be written in time.
-    #[error("a frame did not pass within {waited:?}")]
+    #[error("a frame did not pass within {}", crate::duration::format(*waited))]
     Deadline {
         /// How long it was waited for.
         waited: Duration,

@@ -86,7 +86,7 @@ pub enum TlsError {
     #[error("the other side does not speak this service in this version (a node's port for a proxy's?)")]
     OtherService,
     /// No time left.
-    #[error("no TLS handshake within {waited:?}")]
+    #[error("no TLS handshake within {}", crate::duration::format(*waited))]
     Deadline {
         /// How long it was waited for.
         waited: Duration,

@@ -192,7 +192,10 @@ async fn a_proxy_without_its_enclave_is_told_as_an_enclave_that_is_away_until_it
         })
         .await;
         let elections = fronted.cluster.answer(name, "/v1/elections").await.unwrap();
-        assert!(elections.contains(&format!("leads term {}", led.term)), "the outage is no flood: {elections}");
+        assert!(
+            elections.contains(&format!("leads term {}", led.term)),
+            "the outage is no flood: {elections}"
+        );
     }
 }
 

@@ -1,11 +1,12 @@
 //! What every command owes its user: help with examples that work and exit codes, JSON, a version, colours only where
 //! wanted. The commands are those of the program's own parser, so none is forgotten.
 
-use crate::{program, run, said};
+use crate::{program, refused, run, said};
 use clap::Command;
 use nitro_elect::cli::line;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::process::Stdio;
@@ -14,6 +15,9 @@ use std::ptr::{null, null_mut};
 /// Commands whose result is no value: they run until they are told to stop, or write what another program reads.
 const WITHOUT_JSON: [&str; 8] =
     ["node", "proxy", "simulate-enclave", "gate", "connect", "exec", "completions", "log export"];
+
+/// What fits between the margins of help.
+const WIDEST: usize = 100;
 
 /// Every command and group that people see, with the words that lead to it, the program itself first.
 fn commands() -> Vec<(Vec<String>, Command)> {
@@ -56,6 +60,9 @@ fn every_command_and_group_has_help_with_examples_and_every_command_its_exit_cod
         assert!(documented || !does_something(&command), "{path:?}: {}", help.out);
         let widest = help.out.lines().map(|line| line.chars().count()).max().unwrap_or_default();
         assert!(widest <= 160, "{path:?} has a line of {widest} characters");
+        let text = after_help(&command);
+        let broken = text.lines().find(|line| line.chars().count() > WIDEST);
+        assert_eq!(broken, None, "{path:?}: longer than {WIDEST} characters, so help breaks it anywhere");
     }
 }
 
@@ -228,6 +235,22 @@ fn wrong_usage_is_exit_2_on_standard_error() {
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{line:?}");
         assert!(!said.err.is_empty(), "{line:?}");
     }
+}
+
+#[test]
+fn an_admin_address_that_is_something_else_is_told_in_words_with_a_way_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0, "the question came");
+        stream.write_all(b"-ERR unknown command\r\n").unwrap();
+    });
+    let said = run(dir.path(), &["drain", "--admin", &address]);
+    refused(&said, 1, "does not speak HTTP");
+    assert!(said.err.contains("name a node's admin address with --admin"), "{}", said.err);
+    other.join().unwrap();
 }
 
 #[test]

@@ -23,7 +23,8 @@ Examples:
   nitro-elect log export --admin 127.0.0.1:15001 --out audit.jsonl
   nitro-elect log export --state cluster/node-1 --since 12 --out audit.jsonl
 
-Exit codes: 0 done, 1 no node answers, or the file was not written, 2 wrong usage or an unreadable file";
+Exit codes: 0 done, 1 no node answers, or the file was not written, 2 wrong usage
+or an unreadable file";
 
 /// Write the log as a file that another machine can verify
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, read, unanswered};
+use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
 use super::output::{Format, print};
 use super::verify::present;
 use crate::http::answers::Members;
@@ -40,7 +40,8 @@ Examples:
   nitro-elect log export > audit.jsonl
   nitro-elect log verify audit.jsonl --manifest cluster.toml
 
-Exit codes: 0 done, 1 no node answers, 2 wrong usage or an unreadable file; log verify has its own";
+Exit codes: 0 done, 1 no node answers, 2 wrong usage or an unreadable file; log
+verify has its own";
 
 /// How often a log that is followed is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -143,7 +144,8 @@ impl Shown {
 /// Learns what a node calls the others.
 async fn learn(names: &mut Names, admin: &AdminFlags) -> Result<(), Failure> {
     let mut client = admin.client().await?;
-    let Members { members } = read(&client.get("/v1/members").await.map_err(unanswered)?)?;
+    let Members { members } =
+        read(&patiently(client.address(), client.get("/v1/members")).await.map_err(unanswered)?)?;
     for member in members.iter().filter(|member| !member.name.is_empty()) {
         names.add(member.key.clone(), &member.name);
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::Failure;
-use super::super::admin_flags::{AdminFlags, read as read_answer, unanswered};
+use super::super::admin_flags::{AdminFlags, patiently, read as read_answer, unanswered};
 use crate::http::client::Client;
 use crate::http::limits::LOG_PAGE;
 use crate::http::log::End;
@@ -80,7 +80,8 @@ impl Source {
                 }
             }
             From::Node(client) => {
-                let answer = client.get(&format!("/v1/log?from={}", self.next)).await.map_err(unanswered)?;
+                let page = format!("/v1/log?from={}", self.next);
+                let answer = patiently(client.address(), client.get(&page)).await.map_err(unanswered)?;
                 if !answer.code.is_success() {
                     return Err(read_answer::<End>(&answer).err().unwrap_or_else(not_a_log));
                 }

@@ -23,7 +23,8 @@ second removes the lost one. Each step is endorsed, approved and rolled out befo
 the next, with at least one election in between.
 
 Examples:
-  nitro-elect manifest replace node-c 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
+  nitro-elect manifest replace node-c \\
+    3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
   nitro-elect manifest replace node-c new-disk --address 10.0.0.9:5000
   nitro-elect manifest replace --manifest cluster.2.toml node-c new-disk
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, unanswered};
+use super::admin_flags::{AdminFlags, block_on, patiently, unanswered};
 use super::output::{Format, print};
 use crate::http::follower::{Event, Follower};
 use crate::http::token::Token;
@@ -77,7 +77,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     block_on(async {
         let (address, token) = args.admin.resolve().await?;
         let mut last = Some(0);
-        let first = Follower::begin(address, token.as_ref(), last).await.map_err(unanswered)?;
+        let first = patiently(address, Follower::begin(address, token.as_ref(), last)).await;
+        let first = first.map_err(unanswered)?;
         follow(first, &mut last, args.format).await?;
         loop {
             tokio::time::sleep(RETRY).await;

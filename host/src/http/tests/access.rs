@@ -18,6 +18,21 @@ async fn changing_anything_needs_the_token_and_without_one_nobody_may() {
 }
 
 #[tokio::test]
+async fn an_observer_is_not_told_to_be_drained_as_it_never_leads() {
+    let with = || Access { token: Some(token()), ..Access::default() };
+    let order = "{\"draining\":true}";
+    let head = format!("{PRESENTED}content-length: {}\r\n", order.len());
+    let request = format!("POST /v1/drain HTTP/1.1\r\n{head}connection: close\r\n\r\n{order}");
+    let observer = Status { voter: false, ..fresh_status() };
+    let node = served_to(Some(observer), Bounds::default(), with()).await;
+    let answer = raw(node.address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 409 ") && answer.contains("observer"), "{answer}");
+    let node = served_to(Some(fresh_status()), Bounds::default(), with()).await;
+    let answer = raw(node.address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
 async fn where_other_machines_reach_it_reading_needs_the_token_too_but_for_the_probes() {
     let exposed = Access { token: Some(token()), exposed: true, ..Access::default() };
     let node = served_to(Some(fresh_status()), Bounds::default(), exposed).await;
