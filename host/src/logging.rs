@@ -9,6 +9,7 @@ pub use aside::Aside;
 use std::fmt;
 use std::io::{self, IsTerminal, stderr};
 use tracing::field::Field;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{self, Writer};
 
@@ -43,9 +44,10 @@ pub fn start_aside(format: Option<LogFormat>) -> Aside {
 }
 
 fn start_with<W: io::Write>(format: Option<LogFormat>, writer: impl Fn() -> W + Send + Sync + 'static) {
-    let wanted = std::env::var(FILTER).unwrap_or_else(|_| "info".into());
-    let filter = EnvFilter::try_new(&wanted);
-    let unreadable = filter.as_ref().err().map(ToString::to_string);
+    let wanted = std::env::var(FILTER).ok().filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.unwrap_or_else(|| "info".into());
+    let filter = read_filter(&wanted);
+    let unreadable = filter.as_ref().err().cloned();
     let on_terminal = stderr().is_terminal();
     let format = format.unwrap_or(if on_terminal { LogFormat::Human } else { LogFormat::Json });
     let lines = tracing_subscriber::fmt()
@@ -67,6 +69,16 @@ fn start_with<W: io::Write>(format: Option<LogFormat>, writer: impl Fn() -> W + 
     }
 }
 
+/// Reads a filter. A word by itself is a level: as the name of a module, which it may be to the library, a typing error would
+/// silence everything.
+fn read_filter(wanted: &str) -> Result<EnvFilter, String> {
+    let words = wanted.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
+    for word in words {
+        word.parse::<LevelFilter>().map_err(|_| format!("{word:?} is no level"))?;
+    }
+    EnvFilter::try_new(wanted).map_err(|error| error.to_string())
+}
+
 /// The sentence alone, and the values that are not in it; the name of an event is for programs.
 fn write_field(out: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
@@ -79,4 +91,24 @@ fn write_field(out: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> f
 /// Whether colours are welcome (<https://no-color.org>).
 pub fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_of_levels_and_modules_is_read() {
+        for wanted in ["info", "WARN", "off", "info,nitro_elect::transport=debug", "nitro_elect=trace, warn"]
+        {
+            assert!(read_filter(wanted).is_ok(), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_silences_nothing() {
+        for wanted in ["inof", "verbose", "info,degub", "nitro_elect=degub"] {
+            assert!(read_filter(wanted).is_err(), "{wanted}");
+        }
+    }
 }
