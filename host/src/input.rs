@@ -51,10 +51,24 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, InputError> {
 
 /// Reads all of a file of at most `max` bytes.
 pub fn read_bytes(path: &Path, max: usize) -> Result<Vec<u8>, InputError> {
+    read_bytes_begun(path, max, (0, b""))
+}
+
+/// The same for a kind of file that begins with `magic`: of one that does not, its first `head` bytes are read and no more.
+pub fn read_bytes_begun(
+    path: &Path,
+    max: usize,
+    (head, magic): (usize, &[u8]),
+) -> Result<Vec<u8>, InputError> {
     let failed = |source| InputError::Io { path: path.into(), source };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let mut file = File::open(path).map_err(failed)?;
+    file.by_ref().take(head as u64).read_to_end(&mut bytes).map_err(failed)?;
+    if !bytes.starts_with(magic) {
+        return Ok(bytes);
+    }
+    let rest = (max + 1).saturating_sub(bytes.len()) as u64;
+    file.take(rest).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > max {
         return Err(InputError::TooLarge { path: path.into(), max });
     }
@@ -74,6 +88,19 @@ mod tests {
         assert_eq!(read_text(&path, 5).unwrap(), "12345");
         assert!(matches!(read_text(&path, 4), Err(InputError::TooLarge { max: 4, .. })));
         assert!(matches!(read_text(Path::new("/dev/zero"), 4), Err(InputError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn of_a_file_that_begins_wrongly_no_more_is_read_than_its_head() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        fs::write(&path, "magic and more").unwrap();
+        assert_eq!(read_bytes_begun(&path, 14, (7, b"magic")).unwrap(), b"magic and more");
+        assert!(matches!(
+            read_bytes_begun(&path, 13, (7, b"magic")),
+            Err(InputError::TooLarge { max: 13, .. })
+        ));
+        assert_eq!(read_bytes_begun(Path::new("/dev/zero"), 1 << 40, (7, b"magic")).unwrap(), [0; 7]);
     }
 
     #[test]

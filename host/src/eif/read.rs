@@ -83,9 +83,10 @@ pub struct Section<'a> {
     pub data: &'a [u8],
 }
 
-/// Reads the bytes of an image, whatever it is; [`Eif::parse`] takes them apart.
+/// Reads the bytes of an image, whatever it is; [`Eif::parse`] takes them apart. Of what is no image, gigabytes long as it
+/// may be, only the head is read: enough to be told so.
 pub fn load(path: &Path) -> Result<Vec<u8>, ReadError> {
-    Ok(input::read_bytes(path, EIF_FILE_MAX)?)
+    Ok(input::read_bytes_begun(path, EIF_FILE_MAX, (HEADER_LEN, &MAGIC))?)
 }
 
 impl<'a> Eif<'a> {
