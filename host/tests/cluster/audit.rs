@@ -144,6 +144,7 @@ async fn an_observer_follows_a_leader_and_the_next_and_no_quorum_has_it() {
     assert_eq!((overview.leader.leader.unwrap().name, overview.cluster.n), (second.leader.clone(), 4));
     let (_, text) = cluster.log(&["--admin", &observer.to_string(), "--json"]);
     let newest: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(newest["reason"], "by priority", "as /v1/elections has it: {newest}");
     let signers: Vec<&str> =
         newest["signers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert!(signers.len() == 3 && signers.iter().all(|name| name.starts_with("node-")), "{newest}");

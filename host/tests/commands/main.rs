@@ -8,6 +8,7 @@ mod eif;
 mod gate;
 mod init;
 mod keygen;
+mod log;
 mod manifest;
 mod proxy;
 mod simulate_enclave;

@@ -1,9 +1,11 @@
 //! `nitro-elect log export`: the log as a file that another machine can verify.
 
-use std::fs::File;
+use std::fs::Permissions;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tempfile::NamedTempFile;
 
 use super::super::Failure;
 use super::super::admin_flags::block_on;
@@ -46,9 +48,11 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 async fn export(args: &Args) -> Result<ExitCode, Failure> {
+    let failed = |error: &io::Error| not_written(args.out.as_deref(), error);
+    let mut file = args.out.as_deref().map(begin).transpose().map_err(|error| failed(&error))?;
     let mut source = args.source.open().await?;
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.out {
-        Some(path) => Box::new(File::create_new(path).map_err(|error| not_written(Some(path), &error))?),
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &mut file {
+        Some(file) => Box::new(file),
         None => Box::new(io::stdout().lock()),
     });
     let (mut written, mut whole) = (0, true);
@@ -63,7 +67,7 @@ async fn export(args: &Args) -> Result<ExitCode, Failure> {
             match writeln!(out, "{}", proof.to_line()) {
                 // A reader that left early, as `head` does.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-                result => result.map_err(|error| not_written(args.out.as_deref(), &error))?,
+                result => result.map_err(|error| failed(&error))?,
             }
         }
         if part.is_last {
@@ -71,12 +75,29 @@ async fn export(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     match out.flush() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            return Err(not_written(args.out.as_deref(), &error));
-        }
-        _ => eprintln!("{written} entries of {} exported", source.name),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(failed(&error)),
+        _ => drop(out),
     }
+    if let Some((file, path)) = file.zip(args.out.as_deref()) {
+        finish(file, path).map_err(|error| failed(&error))?;
+    }
+    eprintln!("{written} entries of {} exported", source.name);
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file to be, beside its place until it is whole: half a trail would be taken for one.
+fn begin(path: &Path) -> io::Result<NamedTempFile> {
+    if path.symlink_metadata().is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent)
+}
+
+fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn is_since(proof: &ProofFile, since: u64) -> bool {

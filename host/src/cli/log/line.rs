@@ -106,7 +106,7 @@ pub fn object(link: &Link, names: &Names) -> Value {
         "leader": named(&certificate.leader),
         "leader_generation": certificate.leader_generation,
         "coordinator": named(&certificate.coordinator),
-        "reason": certificate.reason,
+        "reason": reason(certificate.reason),
         "not_after": certificate.not_after.to_string(),
         "signers": certificate.signers.iter().map(named).collect::<Vec<_>>(),
         "skipped": certificate.skipped.len(),
