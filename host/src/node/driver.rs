@@ -20,7 +20,7 @@ use super::enclaves::{Answered, Asker};
 use super::handle::{Question, Shared};
 use super::inbound::Inbound;
 use super::last_words::LastWords;
-use super::limits::SLEEP_MAX;
+use super::limits::{REPEATED_LINE_EVERY, SLEEP_MAX};
 use super::measures::Measures;
 use super::outlets::Outlets;
 use crate::clock;
@@ -70,7 +70,15 @@ pub struct Driver {
     pub proving: Vec<(Nonce, oneshot::Sender<Status>)>,
     pub measures: Measures,
     /// Why the record could not be written, the last time.
-    pub write_error: Option<String>,
+    pub write_error: Option<WriteError>,
+}
+
+/// The record could not be written.
+pub struct WriteError {
+    /// Why.
+    pub why: String,
+    /// When that was logged last.
+    told: Boot,
 }
 
 /// A node that was asked to end.
@@ -206,16 +214,28 @@ impl Driver {
         match saved {
             Ok(()) => {
                 self.shared.counters.records_written.up();
-                self.write_error = None;
+                if self.write_error.take().is_some() {
+                    tracing::info!("the state record is written again: this node votes");
+                }
                 Ok(())
             }
             Err(error) => {
                 self.shared.counters.records_failed.up();
-                self.write_error = Some(error.to_string());
-                tracing::error!(%error, "the state record could not be written: this node does not vote");
+                self.write_failed(error.to_string());
                 Err(NotPersisted)
             }
         }
+    }
+
+    /// It fails again with every try, many times a second: told at once, and again at intervals while it lasts.
+    fn write_failed(&mut self, why: String) {
+        let now = clock::boot();
+        let told = self.write_error.as_ref().map(|failed| failed.told);
+        let due = told.is_none_or(|told| now.since(told) >= REPEATED_LINE_EVERY);
+        if due {
+            tracing::error!(error = %why, "the state record could not be written: this node does not vote");
+        }
+        self.write_error = Some(WriteError { why, told: told.filter(|_| !due).unwrap_or(now) });
     }
 
     /// Not needed for safety: a certificate that is not in the log is adopted all the same.
@@ -288,7 +308,7 @@ impl Driver {
             let silent_because = self.outlets.enclave_silent_because(EnclaveIndex(index));
             enclave.silent_because = silent_because.map(str::to_owned);
         }
-        status.write_error.clone_from(&self.write_error);
+        status.write_error = self.write_error.as_ref().map(|failed| failed.why.clone());
         if let (Ok(()), Some(error)) = (&status.ready, &status.write_error) {
             status.ready = Err(format!("its state cannot be written: {error}"));
         }

@@ -1,9 +1,9 @@
 //! Whole files, written so that a crash or a full disk leaves the old contents or the new, never a mixture:
 //! a temporary file beside the target, synced, renamed over it, and the directory synced.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use tempfile::NamedTempFile;
 
@@ -66,13 +66,14 @@ fn write_beside<'a>(path: &'a Path, bytes: &[u8], mode: u32) -> io::Result<(&'a 
     Ok((parent, temporary))
 }
 
+/// Errors are the system's own: whoever reports them names the file, and the temporary one's name is different each time.
 fn put_beside<'a>(path: &'a Path, bytes: &[u8], mode: u32) -> io::Result<(&'a Path, NamedTempFile)> {
     let parent = parent(path);
     let mut builder = tempfile::Builder::new();
     let prefix = prefix(path);
-    builder.prefix(&prefix).suffix(SUFFIX).permissions(Permissions::from_mode(mode));
-    let mut temporary = builder.tempfile_in(parent)?;
-    temporary.write_all(bytes)?;
+    let make = |path: &Path| File::options().read(true).write(true).create_new(true).mode(mode).open(path);
+    let mut temporary = builder.prefix(&prefix).suffix(SUFFIX).make_in(parent, make)?;
+    temporary.as_file_mut().write_all(bytes)?;
     Ok((parent, temporary))
 }
 
@@ -90,10 +91,20 @@ fn prefix(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn names(dir: &Path) -> Vec<String> {
         let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_error_is_the_systems_and_does_not_change_with_the_temporary_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("none/file");
+        let error = || replace(&missing, b"new", 0o600).unwrap_err();
+        assert_eq!(error().kind(), io::ErrorKind::NotFound);
+        assert_eq!(error().to_string(), io::Error::from_raw_os_error(libc::ENOENT).to_string());
     }
 
     #[test]
