@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::accept_flags::AcceptOpenFlags;
 use crate::help::Help;
 use crate::manifest::Manifest;
+use crate::node::happening::reason;
 use crate::proof_file::ProofFile;
 use crate::trust_file::{self, default_trust_file};
 use crate::verify::{Authority, Line, Moment, Question, Report, Verdict, verify};
@@ -230,7 +231,7 @@ fn certificate_json(certificate: &VerifiedCertificate, electorate: Option<&Elect
         "active": all(&certificate.active),
         "candidates": all(&certificate.candidates),
         "signers": all(&certificate.signers),
-        "reason": certificate.reason,
+        "reason": reason(certificate.reason),
         "previous": previous,
         "not_after": certificate.not_after.to_string(),
         "vouched_for_by": match certificate.vouching() {
