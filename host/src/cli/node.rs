@@ -19,7 +19,7 @@ use crate::http::token::{DrawnToken, Token};
 use crate::http::{self, Admin, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
-use crate::node::{Exit, Listed, Node, NodeConfig, OpenNode};
+use crate::node::{ConfigError, Exit, Listed, Node, NodeConfig, OpenNode};
 use crate::run::command::{CANNOT_START, look_for};
 use crate::run::led::{Outcome, Work};
 use crate::run::limits::END_OF_WORK;
@@ -298,9 +298,17 @@ fn listed(args: &Args, path: &Path) -> Result<NodeConfig, Failure> {
     let state = args.state.as_deref().expect("the parser asks for --state beside --manifest");
     let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
     let configure = if args.observe { NodeConfig::observing } else { NodeConfig::listed };
-    let mut config = configure(&manifest, state, args.enclaves.clone(), said)?;
+    let mut config = configure(&manifest, state, args.enclaves.clone(), said).map_err(not_configured)?;
     config.shown = shown(args, path)?;
     Ok(config)
+}
+
+/// A key that cannot be read is an input that cannot be read: to start again does not help.
+fn not_configured(error: ConfigError) -> Failure {
+    match error {
+        ConfigError::Key(error) => Failure::unreadable(error),
+        error => error.into(),
+    }
 }
 
 /// What the node is shown about changes of voters. A file that merely lies beside the manifest, and that a node may not
@@ -332,7 +340,7 @@ async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {
     let trust = trust.map_err(Failure::unreadable)?;
     let peers = args.neighbours.clone();
     let said = OpenNode { address, peers, name: args.name.clone(), trust, alone: args.alone };
-    Ok(NodeConfig::open(&state, args.enclaves.clone(), said)?)
+    NodeConfig::open(&state, args.enclaves.clone(), said).map_err(not_configured)
 }
 
 fn admin(args: &Args, config: &NodeConfig) -> Admin {
@@ -372,11 +380,6 @@ fn introduce(config: &NodeConfig) {
         tracing::warn!(
             "OPEN mode: whoever can reach this port becomes a voter; its certificates say OPEN and prove nothing about \
              who may vote. For trying out and for networks you trust; else give --manifest"
-        );
-    }
-    if config.danger_forget_votes {
-        tracing::warn!(
-            "--danger-forget-votes: this node counts as one of the f faulty voters until it gets a new key"
         );
     }
 }

@@ -150,6 +150,7 @@ fn begin_life(config: &NodeConfig, me: NodeId) -> Result<Begun, StartError> {
         danger_forget_votes: config.danger_forget_votes,
     };
     let (mut storage, mut loaded) = Storage::open(&config.state, &owner)?;
+    tell_of_forgotten_votes(config.danger_forget_votes, loaded.record.forgot_votes);
     for cut in &loaded.cuts {
         let (path, bytes) = (cut.path.display(), cut.bytes);
         tracing::warn!("{path} ended within an entry, as after a crash; its last {bytes} bytes were removed");
@@ -169,6 +170,20 @@ fn begin_life(config: &NodeConfig, me: NodeId) -> Result<Begun, StartError> {
     storage.save(&record).map_err(failed)?;
     loaded.record = record;
     Ok(Begun { storage, loaded, predecessor: place.predecessor })
+}
+
+/// At every start, as it holds for as long as the key is used.
+fn tell_of_forgotten_votes(may_forget: bool, forgot: bool) {
+    if forgot {
+        tracing::warn!(
+            "this node has forgotten earlier votes: it counts as one of the f faulty voters until it gets a new key"
+        );
+    } else if may_forget {
+        tracing::warn!(
+            "--danger-forget-votes: the state is whole and nothing is forgotten; leave the flag out, or a disk that is \
+             lost later is not noticed"
+        );
+    }
 }
 
 fn tell_of_the_move(standing: &Standing) {

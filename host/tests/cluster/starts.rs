@@ -24,7 +24,7 @@ async fn a_node_says_what_keeps_it_from_starting() {
     let foreign = ["node", "--manifest", &manifest, "--state", &foreign];
     says(&refusal(home, 1, &foreign), &["is no voter", "node-1, node-2"]);
     let nowhere = cluster.operator.path("nowhere");
-    says(&refusal(home, 1, &["node", "--manifest", &manifest, "--state", &nowhere]), &["keygen"]);
+    says(&refusal(home, 2, &["node", "--manifest", &manifest, "--state", &nowhere]), &["keygen"]);
     says(&refusal(home, 2, &["node", "--manifest", &nowhere, "--state", &state]), &[&nowhere]);
     let exposed = ["node", "--manifest", &manifest, "--state", &state, "--admin", "0.0.0.0:0"];
     says(&refusal(home, 1, &exposed), &["--danger-open"]);
@@ -54,6 +54,23 @@ async fn a_lost_disk_is_refused_until_somebody_takes_it_on_himself() {
     cluster.operator.start("node-1", &[&node[..], &more[..]].concat());
     cluster.agreement(1).await;
     assert!(cluster.operator.log("node-1").contains("counts as one of the f"));
+    assert!(cluster.operator.terminate("node-1").await.success());
+    cluster.start_node("node-1");
+    cluster.agreement(1).await;
+    let log = cluster.operator.log("node-1");
+    assert_eq!(log.matches("counts as one of the f").count(), 2, "also at a start without the flag: {log}");
+    assert!(!log.contains("nothing is forgotten"), "{log}");
+}
+
+#[tokio::test]
+async fn the_flag_for_a_lost_disk_is_told_to_do_nothing_where_none_is_lost() {
+    let mut cluster = Cluster::new(4).await;
+    cluster.start_node_with("node-1", &["--danger-forget-votes"]);
+    until("the word", async || {
+        let log = cluster.operator.log("node-1");
+        log.contains("nothing is forgotten").then(|| assert!(!log.contains("one of the f faulty"), "{log}"))
+    })
+    .await;
 }
 
 #[tokio::test]

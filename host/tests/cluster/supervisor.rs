@@ -144,7 +144,7 @@ async fn a_refused_start_passes_through_with_its_one_message() {
     let arguments = ["node", "--manifest", &cluster.manifest(), "--state", &nowhere];
     let output = nitro_elect(cluster.operator.directory.path(), &arguments).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert_eq!(text.matches("error:").count(), 1, "{text}");
     assert!(!text.contains("will"), "{text}");
 }
