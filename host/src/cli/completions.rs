@@ -26,8 +26,10 @@ pub struct Args {
     shell: Shell,
 }
 
-/// Prints the script for the whole line.
-pub fn run(args: &Args, mut line: clap::Command) -> Result<ExitCode, Failure> {
+/// Prints the script for the whole line, but for the commands that are not for people.
+pub fn run(args: &Args, line: &clap::Command) -> Result<ExitCode, Failure> {
+    let shown = line.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut line = clap::Command::new("nitro-elect").version(env!("CARGO_PKG_VERSION")).subcommands(shown);
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut line, "nitro-elect", &mut script);
     // clap_complete 4.6 spells the hyphen of this program's name in two ways in one bash script, and then completes no

@@ -153,6 +153,6 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Attestation(args) => attestation::run(args),
         Command::Eif(args) => eif::run(args),
         Command::SimulateEnclave(args) => simulate_enclave::run(args),
-        Command::Completions(args) => completions::run(&args, line()),
+        Command::Completions(args) => completions::run(&args, &line()),
     }
 }

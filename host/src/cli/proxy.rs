@@ -84,8 +84,12 @@ fn introduce(config: &ProxyConfig) {
             );
         }
         (number, Endpoint::Tls(_)) => {
-            tracing::info!("admits the voters of {number} manifest(s), by their keys");
+            tracing::info!("admits the voters of {}, by their keys", manifests(number));
         }
-        (number, _) => tracing::info!("serves the clusters of {number} manifest(s) to whoever reaches it"),
+        (number, _) => tracing::info!("serves the cluster of {} to whoever reaches it", manifests(number)),
     }
+}
+
+fn manifests(number: usize) -> String {
+    if number == 1 { "one manifest".into() } else { format!("{number} manifests") }
 }

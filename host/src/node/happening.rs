@@ -239,6 +239,7 @@ impl fmt::Display for What {
                 write!(out, "the enclave at {enclave} does not answer: {why}")
             }
             What::EnclaveReachable { enclave } => write!(out, "the enclave at {enclave} answers again"),
+            What::ListChanged { members: 1 } => write!(out, "the open cluster has this one member now"),
             What::ListChanged { members } => write!(out, "the open cluster has {members} members now"),
         }
     }

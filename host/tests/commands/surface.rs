@@ -201,6 +201,10 @@ fn bash_completes_commands_and_flags_by_the_script() {
     };
     assert_eq!(complete("prox", 1).trim(), "proxy");
     assert_eq!(complete("proxy --enc", 2).trim(), "--enclave");
+    for (words, last) in [("''", 1), ("help ''", 2)] {
+        let offered = complete(words, last);
+        assert!(offered.contains("resign") && !offered.contains("runner"), "not for people: {offered}");
+    }
     assert_eq!(run(dir.path(), &["completions", "tcsh"]).code, 2);
 }
 

@@ -90,7 +90,7 @@ fn a_gap_a_fork_and_a_forgery_are_exit_1_and_named() {
     let (code, text, _) = verify(home.path(), &["log.jsonl", "--allow-simulated"]);
     assert!(code == 1 && text.contains("GAP: the certificate of term 2 is not here"), "{text}");
     let allowed = verify(home.path(), &["log.jsonl", "--allow-simulated", "--allow-gaps"]);
-    assert!(allowed.0 == 0 && allowed.1.contains("1 gaps"), "{allowed:?}");
+    assert!(allowed.0 == 0 && allowed.1.contains("1 gap,"), "{allowed:?}");
     let rival = Certificate { term: Term(4), leader: shared().ids()[1], ..shared().certificate() };
     write(lines(&[&proofs[..], &[shared().proof_of(&rival, 3)]].concat()));
     let (code, text, _) = verify(home.path(), &["log.jsonl", "--allow-simulated", "--allow-gaps"]);

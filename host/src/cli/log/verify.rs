@@ -173,13 +173,13 @@ fn conclusion(chain: &Chain, verdict: Verdict) -> String {
     let (Some(first), Some(last)) = (chain.links.first(), chain.links.last()) else {
         return paint(Stream::Out, "31;1", "INVALID: there is no certificate in it.");
     };
-    let (count, first, last) = (chain.links.len(), first.certificate.term, last.certificate.term);
-    let range = format!("{count} certificates of terms {first} to {last}");
+    let (first, last) = (first.certificate.term, last.certificate.term);
+    let range = format!("{} of terms {first} to {last}", counted(chain.links.len(), "certificate"));
     let gaps = chain.gaps().count();
     let worth = chain.assurance().map(worth).unwrap_or_default();
     match verdict {
         Verdict::Valid => {
-            let gaps = if gaps == 0 { "no gap".into() } else { format!("{gaps} gaps") };
+            let gaps = if gaps == 0 { "no gap".into() } else { counted(gaps, "gap") };
             paint(Stream::Out, "32;1", &format!("VALID: {range}, {gaps}, {worth}."))
         }
         Verdict::LessAssurance => paint(
@@ -191,7 +191,11 @@ fn conclusion(chain: &Chain, verdict: Verdict) -> String {
             let invalid =
                 chain.links.iter().filter(|link| matches!(link.standing, Standing::Invalid { .. })).count();
             let alarms = chain.alarms.len();
-            let what = format!("NOT VALID: {range}; {invalid} invalid, {gaps} gaps, {alarms} alarms.");
+            let what = format!(
+                "NOT VALID: {range}; {invalid} invalid, {}, {}.",
+                counted(gaps, "gap"),
+                counted(alarms, "alarm")
+            );
             let help = match (invalid, alarms) {
                 (0, 0) => " The logs of other nodes may fill the gaps; --allow-gaps accepts them.",
                 _ => "",
@@ -199,6 +203,10 @@ fn conclusion(chain: &Chain, verdict: Verdict) -> String {
             paint(Stream::Out, "31;1", &(what + help))
         }
     }
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn object(chain: &Chain, verdict: Verdict, names: &Names) -> Value {
