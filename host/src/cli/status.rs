@@ -13,7 +13,8 @@ use nitro_elect_protocol::time::Wall;
 
 const AFTER_HELP: &str = "\
 Everything is what this one node knows at this moment; ask another with --admin.
-Where nobody leads it says why, and what to do.
+Where nobody leads it says why, and what to do. The last elections are told with why
+each was needed, as this node saw it, and why its leader was chosen.
 
 Examples:
   nitro-elect status
@@ -44,8 +45,10 @@ struct Elections {
 #[derive(Serialize, Deserialize)]
 struct Election {
     at_ms: u64,
-    event: String,
     text: String,
+    /// Everything else that the node says of it, for programs.
+    #[serde(flatten)]
+    fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Everything that is shown.

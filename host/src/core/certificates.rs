@@ -147,11 +147,12 @@ impl Core {
 
     /// Makes a verified certificate of a higher term the one that counts.
     pub(super) fn adopt(&mut self, bundle: Bundle, verified: VerifiedCertificate, now: Now) {
+        let occasion = self.occasion_of(&verified, now.boot);
         let verified = Arc::new(verified);
         let held = Held { bundle: bundle.clone(), verified: verified.clone(), adopted_at: Some(now.boot) };
         self.certificates.highest = Some(held);
         self.out.push(Action::Append(Box::new(bundle)));
-        self.out.push(Action::Notice(Notice::Adopted(verified.clone())));
+        self.out.push(Action::Notice(Notice::Adopted { certificate: verified.clone(), occasion }));
         if verified.coordinator == verified.leader {
             self.voter.elected_itself(verified.leader);
         }

@@ -10,6 +10,7 @@ use nitro_elect_protocol::time::Boot;
 use std::sync::Arc;
 
 use super::durable::Record;
+use super::occasion::Occasion;
 
 /// Which of the node's enclaves: its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,7 +172,12 @@ pub enum Notice {
         why: CallFailure,
     },
     /// A new certificate counts.
-    Adopted(Arc<VerifiedCertificate>),
+    Adopted {
+        /// It.
+        certificate: Arc<VerifiedCertificate>,
+        /// Why its election was needed, as this node saw it.
+        occasion: Occasion,
+    },
     /// This node holds the lease.
     LeaseGained {
         /// Its term.

@@ -41,6 +41,7 @@ impl Core {
             work: self.work.clone(),
             resigned_up_to: self.resigned_up_to,
             followed: self.followed.clone(),
+            tenure: self.tenure,
             nonces: self.nonces.clone(),
             evidence: self.evidence.clone(),
             heartbeat_budget: self.heartbeat_budget.clone(),

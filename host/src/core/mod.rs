@@ -40,6 +40,7 @@ pub mod known;
 mod lead;
 mod members;
 mod nonces;
+pub mod occasion;
 mod open;
 mod promising;
 mod recovery;
@@ -75,6 +76,7 @@ use follow::Followed;
 use gossip::Gossip;
 use lead::Lead;
 use members::Members;
+use occasion::Tenure;
 use open::Open;
 use recovery::Recovery;
 use seen::Seen;
@@ -129,6 +131,8 @@ pub struct Core {
     work: Work,
     resigned_up_to: Term,
     followed: Option<Followed>,
+    /// How the newest certificate's lease ended, for people.
+    tenure: Option<Tenure>,
     /// Nonces to be put under the next renewal, and the peers that asked.
     nonces: BTreeMap<Nonce, BTreeSet<NodeId>>,
     evidence: BTreeMap<NodeId, Evidence>,
@@ -197,6 +201,7 @@ impl Core {
             work,
             resigned_up_to: Term(0),
             followed: None,
+            tenure: None,
             nonces: BTreeMap::new(),
             evidence,
             heartbeat_budget: Budget::new(HEARTBEATS_A_SECOND),
@@ -250,6 +255,7 @@ impl Core {
         self.settle_list(now);
         self.settle_eligibility(now.boot);
         self.settle_work(now);
+        self.settle_tenure(now);
     }
 
     /// Does what is due.

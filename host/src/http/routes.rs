@@ -144,7 +144,7 @@ async fn status(State(node): State<Handle>) -> Result<Json<Overview>, Fault> {
     Ok(Json(Overview::of(&status, &node.counters(), clock::boot())))
 }
 
-/// The elections since this process began, as far as they are kept, and why each had its result.
+/// The elections since this process began, as far as they are kept: why each was needed, and why it had its result.
 async fn elections(State(node): State<Handle>) -> Json<serde_json::Value> {
     let (kept, _) = node.happenings().follow(Some(0));
     let is_election = |what: &What| matches!(what, What::Elected { .. } | What::CallFailed { .. });

@@ -265,7 +265,7 @@ impl Driver {
     }
 
     fn notice(&mut self, notice: &Notice) {
-        if let Notice::Adopted(certificate) = notice {
+        if let Notice::Adopted { certificate, .. } = notice {
             self.shared.highest_term.fetch_max(certificate.term.0, Ordering::Relaxed);
             if let Some(leaving) = &mut self.leaving {
                 leaving.done |= certificate.leader != self.me;
@@ -360,7 +360,10 @@ impl Driver {
 fn named(notice: &Notice) -> Vec<NodeId> {
     match notice {
         Notice::Active(node) | Notice::Silent(node) => vec![*node],
-        Notice::Adopted(certificate) => vec![certificate.leader, certificate.coordinator],
+        Notice::Adopted { certificate, occasion } => {
+            let elected = [certificate.leader, certificate.coordinator];
+            elected.into_iter().chain(occasion.nodes()).collect()
+        }
         Notice::Equivocation(evidence) => vec![evidence.voter],
         Notice::CallFailed {
             why: CallFailure::PreVote { refusals, .. } | CallFailure::Views { refusals, .. },

@@ -13,7 +13,9 @@ use std::fmt;
 use tracing::Level;
 
 use super::names::{Named, Names};
+use super::told_occasion::ToldOccasion;
 use crate::core::event::{CallFailure, CannotStepDown, Notice, Unanswered};
+use crate::core::occasion::Occasion;
 
 /// Something that happened, in the order of `seq`.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +65,8 @@ pub enum What {
         leader: Named,
         /// Who called the election.
         coordinator: Named,
+        /// Why it was needed, as this node saw it.
+        occasion: ToldOccasion,
         /// Why this leader.
         reason: &'static str,
         /// Voters whose views counted.
@@ -140,7 +144,7 @@ impl What {
             Notice::Silent(node) => What::Silent { node: names.of(node) },
             Notice::Called { term } => What::Called { term: *term },
             Notice::CallFailed { term, why } => What::CallFailed { term: *term, why: failure(why, names) },
-            Notice::Adopted(certificate) => elected(certificate, names),
+            Notice::Adopted { certificate, occasion } => elected(certificate, *occasion, names),
             Notice::LeaseGained { term, .. } => What::LeaseGained { term: *term },
             Notice::LeaseLost { term, why } => What::LeaseLost { term: *term, why: why.to_string() },
             Notice::EndWork { term } => What::EndWork { term: *term },
@@ -216,9 +220,10 @@ impl fmt::Display for What {
                 write!(out, "the election of term {term} failed: {why}")
             }
             What::CallFailed { term: None, why } => write!(out, "no election yet: {why}"),
-            What::Elected { term, leader, reason, signers, assurance, .. } => {
+            What::Elected { term, leader, occasion, reason, signers, assurance, .. } => {
                 let worth = worth(*assurance);
-                write!(out, "{leader} leads term {term} ({reason}; {signers} voters signed; {worth})")
+                write!(out, "{leader} leads term {term}: {occasion} ")?;
+                write!(out, "({reason}; {signers} voters signed; {worth})")
             }
             What::LeaseGained { term } => write!(out, "this node holds the lease of term {term}"),
             What::LeaseLost { term, why } => {
@@ -245,11 +250,12 @@ impl fmt::Display for What {
     }
 }
 
-fn elected(certificate: &VerifiedCertificate, names: &Names) -> What {
+fn elected(certificate: &VerifiedCertificate, occasion: Occasion, names: &Names) -> What {
     What::Elected {
         term: certificate.term,
         leader: names.of(&certificate.leader),
         coordinator: names.of(&certificate.coordinator),
+        occasion: ToldOccasion::of(occasion, names),
         reason: reason(certificate.reason),
         signers: certificate.signers.len(),
         assurance: certificate.assurance(),

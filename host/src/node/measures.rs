@@ -88,7 +88,7 @@ impl Measures {
         match notice {
             Notice::Called { term } => self.called = Some((*term, now)),
             Notice::CallFailed { why, .. } => failed(counters, why).up(),
-            Notice::Adopted(certificate) => self.adopted(certificate, now),
+            Notice::Adopted { certificate, .. } => self.adopted(certificate, now),
             Notice::LeaseGained { .. } => counters.leases_gained.up(),
             Notice::LeaseExtended { .. } => counters.lease_renewals.up(),
             Notice::LeaseLost { why, .. } => lost(counters, *why).up(),

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod names;
 pub mod outlets;
 pub mod recent;
+pub mod told_occasion;
 pub mod work;
 
 mod driver;

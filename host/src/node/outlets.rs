@@ -215,7 +215,7 @@ impl FailedCalls {
                 }
                 is_news
             }
-            Notice::Adopted(_) => {
+            Notice::Adopted { .. } => {
                 self.last = None;
                 true
             }

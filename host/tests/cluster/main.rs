@@ -13,6 +13,7 @@ mod exec;
 mod hostile;
 mod leader;
 mod measures;
+mod occasions;
 mod open;
 mod openapi;
 mod operator;

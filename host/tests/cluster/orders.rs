@@ -116,7 +116,7 @@ async fn watch_tells_what_was_and_what_happens_next() {
         let mut seen = Vec::new();
         for line in lines.map_while(Result::ok) {
             let is_next =
-                line.contains(" leads term ") && !line.contains(&format!("leads term {} ", led.term));
+                line.contains(" leads term ") && !line.contains(&format!("leads term {}:", led.term));
             seen.push(line);
             if is_next {
                 break;
@@ -129,6 +129,10 @@ async fn watch_tells_what_was_and_what_happens_next() {
     let seen = tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
     watching.kill().unwrap();
     watching.wait().unwrap();
-    assert!(seen.iter().any(|line| line.contains(&format!("leads term {} ", led.term))), "{seen:?}");
-    assert!(seen.last().unwrap().contains("leads term"), "{seen:?}");
+    assert!(
+        seen.iter().any(|line| line.contains(&format!("leads term {}: the first election (", led.term))),
+        "{seen:?}"
+    );
+    let why = format!("{} fell silent and its lease ran out (", led.leader);
+    assert!(seen.last().unwrap().contains(&why), "{seen:?}");
 }

@@ -118,7 +118,7 @@ impl Out {
             }
             Action::Ask { enclave, request, message } => Out::Ask { enclave, request, message },
             Action::Notice(Notice::Called { term }) => Out::Called(term),
-            Action::Notice(Notice::Adopted(certificate)) => {
+            Action::Notice(Notice::Adopted { certificate, .. }) => {
                 Out::Adopted(certificate.term, certificate.digest())
             }
             Action::Notice(Notice::LeaseGained { term, until } | Notice::LeaseExtended { term, until }) => {

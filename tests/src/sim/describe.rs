@@ -73,9 +73,10 @@ fn notice(world: &World, notice: &Notice) -> Option<String> {
         Notice::Silent(node) => format!("sees {} no more", name(world, node)),
         Notice::Called { term } => format!("calls term {term}"),
         Notice::CallFailed { term, why } => format!("fails to elect (term {term:?}): {why}"),
-        Notice::Adopted(certificate) => format!(
-            "adopts term {}: {} in generation {}, called by {}",
+        Notice::Adopted { certificate, occasion } => format!(
+            "adopts term {} ({}): {} in generation {}, called by {}",
             certificate.term,
+            occasion.name(),
             name(world, &certificate.leader),
             certificate.leader_generation,
             name(world, &certificate.coordinator)

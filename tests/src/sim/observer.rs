@@ -206,7 +206,7 @@ impl Observer {
         }
         match notice {
             Notice::Called { term } => self.called = Some((node, *term)),
-            Notice::Adopted(certificate) => self.adopts(at, node, certificate),
+            Notice::Adopted { certificate, .. } => self.adopts(at, node, certificate),
             Notice::LeaseGained { term, until } | Notice::LeaseExtended { term, until } => {
                 let belief = Belief { term: *term, until: when(*until) };
                 self.i4_one_lease_at_any_instant(at, node, belief, &list);

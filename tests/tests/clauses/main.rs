@@ -11,6 +11,7 @@ mod giving_up;
 mod gossip;
 mod lease;
 mod members;
+mod occasions;
 mod open;
 mod plan;
 mod prevote;

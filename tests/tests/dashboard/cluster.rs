@@ -37,6 +37,10 @@ async fn the_page_follows_the_cluster_through_a_kill_of_the_leader_and_of_its_ow
     browser.until(&silent).await.unwrap();
     browser.until("document.querySelectorAll('.node.silent').length === 1").await.unwrap();
     browser.until("document.querySelectorAll('#elections > .elected').length > 1").await.unwrap();
+    let why = format!("{} fell silent and its lease ran out", first.leader);
+    let newest = "document.querySelector('#elections > .elected .reason').textContent";
+    assert!(browser.evaluate(newest).await.unwrap().as_str().unwrap().starts_with(&why), "{why}");
+    browser.until(&format!("document.getElementById('facts').textContent.includes('{why}')")).await.unwrap();
     let told = browser.text("events").await.unwrap();
     assert!(told.contains(&format!("{} has fallen silent", first.leader)), "{told}");
     assert_sound(&mut browser).await;
@@ -77,9 +81,14 @@ async fn shows_all_of_it(browser: &mut Browser, leader: &str, term: u64) {
     let newest =
         browser.evaluate("document.querySelector('#elections > .elected').textContent").await.unwrap();
     let newest = newest.as_str().unwrap();
-    for shown in
-        [&format!("term {term}"), leader, "valid, SIMULATED", "the attested enclave signed it", "4.19"]
-    {
+    for shown in [
+        &format!("term {term}"),
+        leader,
+        "valid, SIMULATED",
+        "the attested enclave signed it",
+        "4.19",
+        "the first election",
+    ] {
         assert!(newest.contains(shown), "{shown}: {newest}");
     }
     let failed = browser.evaluate("document.querySelectorAll('[data-status=failed]').length").await.unwrap();

@@ -49,7 +49,7 @@ export function listElections(node, checks) {
 }
 
 function elected(node, entry) {
-  const { term, leader, coordinator, reason, signers, assurance } = entry;
+  const { term, leader, coordinator, occasion, reason, signers, assurance } = entry;
   const worth = lessThanAttested(assurance);
   const summary = element(
     "summary",
@@ -57,7 +57,7 @@ function elected(node, entry) {
     element("span", { class: "term" }, `term ${term}`),
     element("strong", {}, leader.name),
     worth ? element("span", { class: "badge less" }, worth) : element("span", { class: "badge" }, assurance ?? "unverified"),
-    element("span", { class: "reason" }, `${reason}; called by ${coordinator.name}; ${count(signers, "vote")}`),
+    element("span", { class: "reason" }, `${occasion ? `${occasion.text} – ` : ""}${reason}; called by ${coordinator.name}; ${count(signers, "vote")}`),
   );
   const body = element("div", { class: "checks" }, element("p", { class: "quiet" }, "Verifying."));
   const details = element("details", {}, summary, body);

@@ -138,6 +138,8 @@ function showFacts(status) {
     const { certificate } = checks;
     const { term, leader, reason, coordinator, signers } = certificate;
     facts.push(["Last election", `term ${term}: ${leader.name}, ${reason}; called by ${coordinator.name}; ${signers.length} of ${n} votes`]);
+    const elected = node.events.find((event) => event.event === "elected" && event.term === term);
+    if (elected) facts.push(["Why it was needed", elected.occasion.text]);
     facts.push(["Its certificate", `${verdict(checks)}; ${tally(checks)}`]);
   }
   if (!status.ready && !node.isStale()) facts.push(["This node", `not ready: ${status.not_ready_because}`]);
