@@ -82,7 +82,7 @@ fn text(glance: &Glance) -> String {
     lines.extend(overview.enclaves.iter().zip(1..).map(|(one, number)| enclave(one, number)));
     if !glance.elections.is_empty() {
         lines.push(String::new());
-        lines.extend(glance.elections.iter().rev().take(ELECTIONS_SHOWN).map(election));
+        lines.extend(elections(&glance.elections));
     }
     lines.join("\n")
 }
@@ -177,6 +177,39 @@ fn enclave(enclave: &Enclave, number: usize) -> String {
     format!("enclave {number} at {place}: {id}{worth}{measured}{state}")
 }
 
-fn election(election: &Election) -> String {
-    format!("{}  {}", Wall(election.at_ms), election.text)
+/// The last ones, the newest first; failures in a row are one line.
+fn elections(elections: &[Election]) -> Vec<String> {
+    let runs = elections.chunk_by(|one, next| one.has_failed() && next.has_failed());
+    let line = |run: &[Election]| {
+        let last = run.last()?;
+        let times = if run.len() > 1 { format!(" ({} times)", run.len()) } else { String::new() };
+        Some(format!("{}  {}{times}", Wall(last.at_ms), last.text))
+    };
+    runs.rev().take(ELECTIONS_SHOWN).filter_map(line).collect()
+}
+
+impl Election {
+    fn has_failed(&self) -> bool {
+        self.fields.get("event").is_some_and(|event| event == "call_failed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn election(at_ms: u64, event: &str) -> Election {
+        serde_json::from_value(json!({ "at_ms": at_ms, "text": format!("no. {at_ms}"), "event": event }))
+            .unwrap()
+    }
+
+    #[test]
+    fn failures_in_a_row_push_no_election_out_of_sight() {
+        let mut all = vec![election(1, "elected"), election(2, "call_failed"), election(3, "elected")];
+        all.extend((4..40).map(|at| election(at, "call_failed")));
+        let shown = elections(&all);
+        let ends: Vec<&str> = shown.iter().filter_map(|line| line.split("  ").nth(1)).collect();
+        assert_eq!(ends, ["no. 39 (36 times)", "no. 3", "no. 2", "no. 1"]);
+    }
 }

@@ -21,7 +21,8 @@ pub const QUESTIONS_WAITING: usize = 64;
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a nonce waits for a leader's next renewal with its quorum: several round trips, and an election.
 pub const PROOF_DEADLINE: Duration = Duration::from_secs(3);
-/// Certificates kept to be looked at: those of the elections that people remember.
+/// Certificates kept to be looked at, and elections kept among the happenings however many others follow: those that
+/// people remember.
 pub const RECENT_CERTIFICATES: usize = 32;
 /// Events that wait for the node at once; past it, connections are read more slowly.
 pub const EVENTS_WAITING: usize = 1024;

@@ -13,7 +13,8 @@ use tracing::Level;
 use super::happening::{Happening, What};
 use super::leadership::Held;
 use super::limits::{
-    DROPPED_LINE_EVERY, FAILURE_NEWS_EVERY, HAPPENINGS_KEPT, REPEATED_LINE_EVERY, UNREACHABLE_LINE_EVERY,
+    DROPPED_LINE_EVERY, FAILURE_NEWS_EVERY, HAPPENINGS_KEPT, RECENT_CERTIFICATES, REPEATED_LINE_EVERY,
+    UNREACHABLE_LINE_EVERY,
 };
 use super::names::Names;
 use crate::clock;
@@ -48,11 +49,21 @@ impl Happenings {
         let seq = kept.back().map_or(1, |last| last.seq + 1);
         let happening = Arc::new(what.at(seq, clock::wall()));
         if kept.len() == HAPPENINGS_KEPT {
-            kept.pop_front();
+            let oldest = least_missed(&kept);
+            kept.remove(oldest);
         }
         kept.push_back(happening.clone());
         let _nobody_may_watch = self.news.send(happening);
     }
+}
+
+/// The place of the oldest happening, but for the newest elections: failed calls while an enclave is away would push them
+/// out within minutes, and they say how things came to be as they are.
+fn least_missed(kept: &VecDeque<Arc<Happening>>) -> usize {
+    let is_election = |one: &Arc<Happening>| matches!(one.what, What::Elected { .. });
+    let elections = kept.iter().filter(|one| is_election(one)).count();
+    let other = kept.iter().position(|one| !is_election(one));
+    other.filter(|_| elections <= RECENT_CERTIFICATES).unwrap_or(0)
 }
 
 /// An enclave that does not answer.
@@ -250,6 +261,9 @@ impl Dropped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::occasion::Occasion;
+    use crate::node::told_occasion::ToldOccasion;
+    use nitro_elect_protocol::assurance::Assurance;
     use nitro_elect_protocol::ids::{NodeId, Term};
     use std::time::Duration;
 
@@ -279,6 +293,32 @@ mod tests {
         }
         let (past, _) = outlets.happenings().follow(Some(0));
         assert_eq!((past.len(), past[0].seq), (HAPPENINGS_KEPT, 6));
+    }
+
+    fn election(term: u64) -> What {
+        let node = Names::default().of(&NodeId([1; 32]));
+        What::Elected {
+            term: Term(term),
+            leader: node.clone(),
+            coordinator: node,
+            occasion: ToldOccasion::of(Occasion::First, &Names::default()),
+            reason: "by lottery",
+            signers: 3,
+            assurance: Assurance::Simulated,
+        }
+    }
+
+    #[test]
+    fn the_newest_elections_outlive_a_storm_of_other_happenings() {
+        let happenings = Happenings::new();
+        let elections = RECENT_CERTIFICATES as u64 + 2;
+        (1..=elections).for_each(|term| happenings.add(election(term)));
+        let failed = || What::CallFailed { term: None, why: "no enclave".into() };
+        (0..2 * HAPPENINGS_KEPT).for_each(|_| happenings.add(failed()));
+        let (past, _) = happenings.follow(Some(0));
+        let kept = past.iter().filter(|one| matches!(one.what, What::Elected { .. })).map(|one| one.seq);
+        assert_eq!(kept.collect::<Vec<_>>(), (3..=elections).collect::<Vec<_>>());
+        assert_eq!((past.len(), past.last().unwrap().what.clone()), (HAPPENINGS_KEPT, failed()));
     }
 
     #[test]
