@@ -22,6 +22,7 @@ use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::NodeId;
 
 use super::failure::{Failure, LESS_ASSURANCE};
+use super::never_leads::{self, Asked};
 use super::work_flags::WorkFlags;
 
 const AFTER_HELP: &str = "\
@@ -119,10 +120,17 @@ fn config(args: &Args) -> Result<ExecConfig, Failure> {
         Some(node) => node,
         None => keys::load(&args.state).map_err(Failure::unreadable)?.id(),
     };
+    let authority = authority(args)?;
+    if let Authority::Manifest(electorate) = &authority
+        && args.node.is_none()
+        && !electorate.contains(&node)
+    {
+        return Err(never_leads::refuse(Asked::Command, &args.state));
+    }
     Ok(ExecConfig {
         state: args.state.clone(),
         node,
-        authority: authority(args)?,
+        authority,
         accept: args.accept.accept(),
         command: args.command.clone(),
         settings: args.work.settings(true),

@@ -25,6 +25,7 @@ mod init;
 mod keygen;
 mod log;
 mod manifest;
+mod never_leads;
 mod node;
 pub(crate) mod output;
 mod proxy;

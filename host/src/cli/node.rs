@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::check_flags::CheckFlags;
+use super::never_leads::{self, Asked};
 use super::work_flags::WorkFlags;
 use crate::change_file::Shown;
 use crate::exec;
@@ -39,7 +40,8 @@ const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
 const AFTER_HELP: &str = "\
 With --manifest the node is one of that cluster's voters, or, with a key of its own
 that the manifest admits, an observer: it follows, verifies and serves the same
-admin address, votes in nothing and asks no enclave. --observe makes sure of that.
+admin address, votes in nothing and asks no enclave. --observe makes sure of that. An observer never
+leads: CMD or --check with it is refused.
 With -p it is one of an open cluster, for trying out and for networks you trust.
 SIGTERM and SIGINT end it in order, a second one at once.
 
@@ -163,6 +165,14 @@ pub struct Args {
     /// A command to run only while this node leads, with NITRO_ELECT_TERM and NITRO_ELECT_PROOF_FILE set
     #[arg(last = true, num_args = 1.., value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+impl Args {
+    /// What is asked for that has a meaning for a node that may lead alone.
+    fn asked_of_a_leader(&self) -> Option<Asked> {
+        let check = self.check.check().map(|_| Asked::Check);
+        if self.command.is_empty() { check } else { Some(Asked::Command) }
+    }
 }
 
 fn parse_place(text: &str) -> Result<HostPort, String> {
@@ -299,6 +309,10 @@ fn listed(args: &Args, path: &Path) -> Result<NodeConfig, Failure> {
     let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
     let configure = if args.observe { NodeConfig::observing } else { NodeConfig::listed };
     let mut config = configure(&manifest, state, args.enclaves.clone(), said).map_err(not_configured)?;
+    match args.asked_of_a_leader() {
+        Some(asked) if !config.votes() => return Err(never_leads::refuse(asked, state)),
+        _ => {}
+    }
     config.shown = shown(args, path)?;
     Ok(config)
 }

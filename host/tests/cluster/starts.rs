@@ -39,6 +39,27 @@ async fn a_node_says_what_keeps_it_from_starting() {
 }
 
 #[tokio::test]
+async fn a_node_that_can_never_lead_is_not_started_with_what_only_a_leader_does() {
+    let cluster = Cluster::made(4, &["--observers", "4"]).await;
+    let home = cluster.operator.directory.path();
+    let (manifest, state) = (cluster.manifest(), cluster.operator.path("observer"));
+    assert!(run(home, &["keygen", "--state", &state]).status.success());
+    let node = ["node", "--manifest", &manifest, "--state", &state];
+    let (ran, work) = (cluster.operator.path("ran"), ["--", "touch", &cluster.operator.path("ran")]);
+    for more in [&["--observe"][..], &[]] {
+        let text = refusal(home, 2, &[&node[..], more, &work].concat());
+        says(&text, &[&state, "the command would never run", "leave out the command", "--state"]);
+        let text = refusal(home, 2, &[&node[..], more, &["--check", "true"]].concat());
+        says(&text, &[&state, "--check would decide nothing", "leave out --check"]);
+    }
+    let once = [&node[..], &["--observe", "--resign-on-exit"], &work].concat();
+    says(&refusal(home, 2, &once), &["the command would never run"]);
+    let exec = [&["exec", "--manifest", &manifest, "--state", &state], &work[..]].concat();
+    says(&refusal(home, 2, &exec), &["the command would never run"]);
+    assert!(!std::path::Path::new(&ran).exists());
+}
+
+#[tokio::test]
 async fn a_lost_disk_is_refused_until_somebody_takes_it_on_himself() {
     let mut cluster = Cluster::new(4).await;
     let (manifest, state) = (cluster.manifest(), cluster.operator.path("cluster/node-1"));
