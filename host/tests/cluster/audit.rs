@@ -4,6 +4,8 @@ use crate::operator::{Cluster, nitro_elect, run, until};
 use nitro_elect::core::known::Basis;
 use nitro_elect::http::answers::Overview;
 use nitro_elect::http::client::Client;
+use nitro_elect::proof_file::ProofFile;
+use nitro_elect_protocol::codec;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -270,6 +272,101 @@ async fn a_node_that_lies_is_named_and_nothing_it_says_is_told() {
         let text = lie["text"].as_str().unwrap();
         assert!(text.starts_with(&format!("{address} LIES: ")) && text.contains(named), "{named}: {lie}");
         assert!(lie["leader"].is_null() && lie["term"].is_null() && !text.contains("node-"), "{lie}");
+    }
+}
+
+/// A node between the watcher and an honest one, which passes on the answer to each nonce as `spoil` leaves it.
+async fn spoiler(honest: SocketAddr, spoil: fn(ProofFile) -> ProofFile) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = vec![0; 4096];
+            let read = stream.read(&mut asked).await.unwrap();
+            let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
+            let path = asked.split(' ').nth(1).unwrap_or_default();
+            let Ok(answer) = Client::new(honest, Duration::from_secs(2)).get(path).await else { continue };
+            let Ok(proof) = ProofFile::parse(&String::from_utf8_lossy(&answer.body)) else { continue };
+            let text = spoil(proof).to_text();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
+            let _sent = stream.write_all(format!("{head}{text}").as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_fresh_answer_that_was_tampered_with_is_a_lie() {
+    let (cluster, led) = Cluster::led(4).await;
+    let honest = cluster.admin(&led.leader);
+    let untouched = spoiler(honest, |proof| proof).await;
+    assert_eq!(Watcher::start(&cluster, untouched).next("leads").await["leader"]["name"], *led.leader);
+    let forged_lease = spoiler(honest, |mut proof| {
+        let promise = &mut proof.lease.as_mut().unwrap().promises[0];
+        let mut bytes = codec::encode(promise);
+        // Its signature comes last.
+        *bytes.last_mut().unwrap() ^= 1;
+        *promise = codec::decode(&bytes).unwrap();
+        proof
+    });
+    let too_few = spoiler(honest, |mut proof| {
+        proof.lease.as_mut().unwrap().promises.truncate(2);
+        proof
+    });
+    for address in [forged_lease.await, too_few.await] {
+        let mut watcher = Watcher::start(&cluster, address);
+        let lie = watcher.next("lie").await;
+        let text = lie["text"].as_str().unwrap();
+        assert!(text.starts_with(&format!("{address} LIES: what it shows fails check ")), "{lie}");
+        assert!(watcher.events.try_iter().all(|event| event["event"] != "leads"));
+    }
+}
+
+/// A server that answers every request with this head, and then with this over and over, or with nothing at all.
+async fn babbler(head: &'static str, body: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _request = stream.read(&mut [0; 4096]).await;
+                let _sent = stream.write_all(head.as_bytes()).await;
+                while !body.is_empty() && stream.write_all(body.as_bytes()).await.is_ok() {}
+                // Nothing more is sent, and the connection stays until the watcher lets it go.
+                while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_node_that_never_ends_or_never_begins_its_answer_shows_no_lease() {
+    let cluster = Cluster::new(4).await;
+    let ok = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let endless: &str = format!("{ok}transfer-encoding: chunked\r\n\r\n").leak();
+    let promised: &str = format!("{ok}content-length: 9999999999\r\n\r\n").leak();
+    let chunk: &str = format!("8000\r\n{}\r\n", "x".repeat(0x8000)).leak();
+    let (cut, late) = ("its answer breaks off, or is longer than", "it does not answer in time");
+    // What never ends is cut at its bound, or when the time is over, whichever is first on this machine.
+    for (head, body, reasons) in [
+        (endless, chunk, &[cut, late][..]),
+        (promised, chunk, &[cut, late]),
+        ("HTTP/1.1 200 OK\r\n", "x: y\r\n", &[cut, late]),
+        ("", "", &[late]),
+        (ok, "", &[late]),
+        ("220 mail.example.org ESMTP\r\n", "", &[cut]),
+    ] {
+        let mut watcher = Watcher::start(&cluster, babbler(head, body).await);
+        let told = watcher.next("no_proof").await;
+        let text = told["text"].as_str().unwrap();
+        assert!(reasons.iter().any(|reason| text.contains(reason)), "{head:?}: {told}");
+        let size = fs::read_to_string(format!("/proc/{}/status", watcher.child.id())).unwrap();
+        let peak = size.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+        let peak: u64 = peak.split(' ').next().unwrap().parse().unwrap();
+        assert!(peak < 64 << 10, "{head:?}: it took {peak} KiB");
+        assert!(watcher.events.try_iter().all(|event| event["event"] == "no_proof"));
     }
 }
 

@@ -27,11 +27,19 @@ verified here, the lease is counted on this machine's clock, and nothing is told
 that was not verified. A node that shows old, forged or foreign proofs is named.
 By default only an enclave attested by AWS counts.
 
+A node answers on loopback unless it was started otherwise. From another machine,
+reach it through a tunnel, as in the last example: then it needs no token. Or start
+it with --admin ADDRESS:PORT --token-file FILE, and give the same token here; what
+passes can be read on the way, the token too, but not forged unnoticed.
+
 Examples:
   nitro-elect watch
   nitro-elect watch --admin 127.0.0.1:15001 --json | jq -r .event
   nitro-elect watch --manifest cluster.toml --admin 10.0.0.1:15000 --token-file token
   nitro-elect watch --manifest cluster.toml --allow-simulated
+
+  ssh -N -L 15000:127.0.0.1:15000 HOST &
+  nitro-elect watch --manifest cluster.toml --admin 127.0.0.1:15000
 
 Exit codes:
   1    no node answers, or it wants a token

@@ -96,7 +96,11 @@ impl Watch {
             Err(AskError::Connect { source, .. }) => {
                 return Ok(self.vigil.silent(format!("it cannot be reached: {source}"), now.boot));
             }
-            Err(_) => return Ok(self.vigil.silent("its answer breaks off", now.boot)),
+            Err(_) => {
+                return Ok(self
+                    .vigil
+                    .silent("its answer breaks off, or is longer than any node's", now.boot));
+            }
         };
         match answer.code {
             StatusCode::OK => {
