@@ -16,13 +16,13 @@ use crate::manifest::Manifest;
 use crate::run::command::{CANNOT_START, look_for};
 use crate::run::ending::Exit;
 use crate::signals::{NoProcess, Signals};
-use crate::trust_file;
 use crate::verify::Authority;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::NodeId;
 
 use super::failure::{Failure, LESS_ASSURANCE};
 use super::never_leads::{self, Asked};
+use super::trust_flags::trust_of_open;
 use super::work_flags::WorkFlags;
 
 const AFTER_HELP: &str = "\
@@ -143,11 +143,7 @@ fn authority(args: &Args) -> Result<Authority, Failure> {
         let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
         return Ok(Authority::Manifest(Box::new(manifest.electorate)));
     }
-    let path = match &args.trust {
-        Some(path) => path.clone(),
-        None => trust_file::default_trust_file().map_err(Failure::unreadable)?,
-    };
-    Ok(Authority::Open(Box::new(trust_file::load(&path).map_err(Failure::unreadable)?)))
+    Ok(Authority::Open(Box::new(trust_of_open(args.trust.as_deref())?)))
 }
 
 /// The signals that an exec heeds. The second one that tells it to end does so at once.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nitro_elect_protocol::ids::Term;
 
-use super::accept_flags::AcceptFlags;
+use super::accept_flags::AcceptOpenFlags;
 use crate::descriptors;
 use crate::duration;
 use crate::gate::limits::{DESCRIPTORS, DRAIN_DEFAULT};
-use crate::gate::{Gate, GateConfig, leave_word};
+use crate::gate::{Gate, GateConfig, GateError, leave_word};
+use crate::help::Help;
 use crate::http::guard::Hosts;
 use crate::http::token::Token;
 use crate::http::{self, Admin, Bounds};
@@ -18,8 +19,10 @@ use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
 use crate::signals::{NoProcess, Signals};
 use crate::transport::endpoint::{Endpoint, HostPort};
+use crate::verify::Authority;
 
 use super::failure::{FAILED, Failure, USAGE};
+use super::trust_flags::trust_of_open;
 
 const AFTER_HELP: &str = "\
 A connection is let in, and kept, only while the gate holds a lease proof with a
@@ -28,6 +31,10 @@ A higher term closes the connections of the lower one: nothing more of them is
 forwarded, and the next leader is let in when the resource has ended each. What
 the resource does not end in --drain ends with --fence-cmd, or waits for your
 word: --drained TERM. Without a proof, nothing passes.
+
+An open cluster (node -p, -n) has no manifest, and anybody who reaches an accepted
+enclave can lead one; its gate keeps two leaders apart and no stranger out. It is
+refused without --allow-open.
 
 A resource has exactly one gate, and must be reachable through it alone; see
 docs/FENCING.md, also for which resources this is enough.
@@ -43,6 +50,9 @@ Examples:
   Requests of HTTP, each with its term:
     nitro-elect gate --http --listen 0.0.0.0:6480 --upstream 127.0.0.1:8080 \\
         --manifest cluster.toml --state gate
+
+  Before what an open cluster's leader writes to, on this machine alone, for trying out:
+    nitro-elect gate --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432 --state gate --allow-open
 
   Is it open, and if not, why; and your word that term 7 is over:
     curl --fail http://127.0.0.1:16432/readyz
@@ -67,7 +77,7 @@ pub struct Args {
     /// The resource: HOST:PORT, unix://PATH or vsock://CID:PORT
     #[arg(long, value_name = "ENDPOINT", required_unless_present = "drained")]
     upstream: Option<Endpoint>,
-    /// The cluster's manifest; its successor too, while that is being introduced
+    /// The cluster's manifest; its successor too, while that is being introduced. An open cluster has none: --allow-open
     #[arg(
         long,
         value_name = "FILE",
@@ -75,8 +85,10 @@ pub struct Args {
         hide_env_values = true,
         value_delimiter = ','
     )]
-    #[arg(required_unless_present = "drained")]
     manifest: Vec<PathBuf>,
+    /// For an open cluster: the enclaves you accept [default: the simulated enclave's]
+    #[arg(long, value_name = "FILE", conflicts_with = "manifest", requires = "allow_open")]
+    trust: Option<PathBuf>,
     /// The gate's state directory, made if it is not there; one for each resource
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
@@ -105,7 +117,7 @@ pub struct Args {
     #[arg(long)]
     danger_open: bool,
     #[command(flatten)]
-    accept: AcceptFlags,
+    accept: AcceptOpenFlags,
     /// How log lines look [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, env = "NITRO_ELECT_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<LogFormat>,
@@ -140,12 +152,11 @@ fn config(args: &Args) -> Result<GateConfig, Failure> {
     let (Some(listen), Some(upstream)) = (args.listen.clone(), args.upstream.clone()) else {
         return Err(Failure::new(USAGE, "--listen and --upstream are missing", "give both"));
     };
-    let load = |path: &PathBuf| Ok(Manifest::load(path).map_err(Failure::unreadable)?.electorate);
     let token = args.token_file.as_deref().map(Token::read).transpose().map_err(Failure::unreadable)?;
     Ok(GateConfig {
         listen,
         upstream,
-        electorates: args.manifest.iter().map(load).collect::<Result<_, Failure>>()?,
+        authorities: authorities(args)?,
         accept: args.accept.accept(),
         state: args.state.clone(),
         nodes: args.node.clone(),
@@ -154,6 +165,19 @@ fn config(args: &Args) -> Result<GateConfig, Failure> {
         fence_command: args.fence_cmd.clone(),
         is_http: args.http,
     })
+}
+
+/// Those of the manifests; of an open cluster the trust file given, or the default one.
+fn authorities(args: &Args) -> Result<Vec<Authority>, Failure> {
+    let of_manifest = |path: &PathBuf| {
+        let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
+        Ok(Authority::Manifest(Box::new(manifest.electorate)))
+    };
+    match (args.manifest.is_empty(), args.accept.accept().open) {
+        (false, _) => args.manifest.iter().map(of_manifest).collect(),
+        (true, false) => Err(Failure::new(USAGE, GateError::OpenCluster, GateError::OpenCluster.help())),
+        (true, true) => Ok(vec![Authority::Open(Box::new(trust_of_open(args.trust.as_deref())?))]),
+    }
 }
 
 async fn serve(args: &Args, config: GateConfig) -> Result<ExitCode, Failure> {
@@ -192,8 +216,18 @@ async fn serve(args: &Args, config: GateConfig) -> Result<ExitCode, Failure> {
 
 fn introduce(config: &GateConfig) {
     let version = env!("CARGO_PKG_VERSION");
-    let cluster = config.electorates.first().map(|electorate| electorate.name.as_str()).unwrap_or_default();
-    tracing::info!("nitro-elect {version}: gate of cluster {cluster:?} before {}", config.upstream);
+    let upstream = &config.upstream;
+    match config.authorities.first() {
+        Some(Authority::Manifest(electorate)) => {
+            tracing::info!("nitro-elect {version}: gate of cluster {:?} before {upstream}", electorate.name);
+        }
+        _ => {
+            tracing::info!("nitro-elect {version}: gate of an OPEN cluster before {upstream}");
+            tracing::warn!(
+                "whoever reaches an accepted enclave can make himself its leader and is let in, as you say"
+            );
+        }
+    }
     if config.accept.simulated || config.accept.debug {
         tracing::warn!("accepts proofs that are worth less than attested, as you say");
     }

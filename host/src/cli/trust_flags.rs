@@ -64,6 +64,15 @@ fn warn_of_emulation(file: &Path, root: &Root) {
     }
 }
 
+/// Which enclaves an open cluster's proofs may name: the trust file given, or the default one.
+pub fn trust_of_open(given: Option<&Path>) -> Result<Trust, Failure> {
+    let path = match given {
+        Some(path) => path.to_path_buf(),
+        None => trust_file::default_trust_file().map_err(Failure::unreadable)?,
+    };
+    trust_file::load(&path).map_err(Failure::unreadable)
+}
+
 fn nothing_given() -> Failure {
     let made = trust_file::default_path().ok().filter(|path| path.exists());
     let trying_out = match made {

@@ -8,11 +8,9 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::accept_flags::AcceptOpenFlags;
-use crate::help::Help;
 use crate::manifest::Manifest;
 use crate::node::happening::reason;
 use crate::proof_file::ProofFile;
-use crate::trust_file::{self, default_trust_file};
 use crate::verify::{Authority, Line, Moment, Question, Report, Verdict, verify};
 use crate::wall_text;
 use nitro_elect_protocol::assurance::Assurance;
@@ -25,6 +23,7 @@ use nitro_elect_protocol::time::Wall;
 use super::checklist;
 use super::failure::{Failure, USAGE, of_verdict};
 use super::output::{Format, Stream, paint};
+use super::trust_flags::trust_of_open;
 
 const AFTER_HELP: &str = "\
 A proof is what a node's /v1/certificate serves: the certificate, the
@@ -122,12 +121,7 @@ fn authority(args: &Args, file: &Path, proof: &ProofFile) -> Result<Authority, F
         let what = format!("{} is a proof of a cluster with a manifest", file.display());
         return Err(Failure::new(USAGE, what, "add --manifest FILE with that cluster's manifest"));
     }
-    let path = match &args.trust {
-        Some(path) => path.clone(),
-        None => default_trust_file().map_err(|error| Failure::new(USAGE, &error, error.help()))?,
-    };
-    let trust = trust_file::load(&path).map_err(Failure::unreadable)?;
-    Ok(Authority::Open(Box::new(trust)))
+    Ok(Authority::Open(Box::new(trust_of_open(args.trust.as_deref())?)))
 }
 
 /// The wall clock.

@@ -57,6 +57,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
 
 use crate::clock;
@@ -136,6 +137,10 @@ impl Shared {
         if standing.term < highest {
             return Err(Stale::LowerTerm { term: standing.term, highest });
         }
+        // Two partitions of an open cluster may use one term each for itself.
+        if standing.term == highest && state.record().leader != Some(standing.leader) {
+            return Err(Stale::OtherLeader { term: highest });
+        }
         if standing.term > highest {
             let record =
                 Record { term: standing.term, leader: Some(standing.leader), ..state.record().clone() };
@@ -155,6 +160,11 @@ impl Admitted {
     /// Who leads in it.
     pub fn leader(&self) -> NodeId {
         self.standing.leader
+    }
+
+    /// What the proof is worth.
+    pub fn assurance(&self) -> Assurance {
+        self.standing.assurance
     }
 
     /// What is left at this moment, on `CLOCK_BOOTTIME`; zero once a higher term was admitted. Present a new proof to

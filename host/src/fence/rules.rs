@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 
+use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::VerifiedCertificate;
 use nitro_elect_protocol::crypto::Ring;
 use nitro_elect_protocol::electorate::Electorate;
@@ -35,6 +36,8 @@ pub struct Standing {
     pub leader: NodeId,
     /// Until when, on this machine's `CLOCK_BOOTTIME`.
     pub until: Boot,
+    /// What the proof is worth.
+    pub assurance: Assurance,
 }
 
 impl Standing {
@@ -84,7 +87,7 @@ impl Rules {
         highest: Term,
         now: Now,
     ) -> Result<Standing, Stale> {
-        let lease = self.believe(proof, now)?;
+        let (lease, assurance) = self.believe(proof, now)?;
         let (_, drawn) = self
             .nonces
             .iter()
@@ -92,7 +95,7 @@ impl Rules {
             .find(|(nonce, _)| lease.answers(nonce).is_ok())
             .ok_or(Stale::NotMyNonce)?;
         let usable = Timing { lease: self.electorate_of(proof)?.lease() }.usable();
-        let standing = Standing { term: lease.term, leader: lease.leader, until: *drawn + usable };
+        let standing = Standing { term: lease.term, leader: lease.leader, until: *drawn + usable, assurance };
         standing.check_clock(now.boot)?;
         if let Some(presenter) = presenter.filter(|presenter| *presenter != lease.leader) {
             return Err(Stale::OtherPresenter { leader: lease.leader, presenter });
@@ -103,21 +106,23 @@ impl Rules {
         Ok(standing)
     }
 
-    /// The lease of a proof whose every check passes, the own nonce apart.
-    fn believe(&mut self, proof: &ProofFile, now: Now) -> Result<VerifiedLeaseProof, Stale> {
+    /// The lease of a proof whose every check passes, the own nonce apart, and what it is worth.
+    fn believe(&mut self, proof: &ProofFile, now: Now) -> Result<(VerifiedLeaseProof, Assurance), Stale> {
         let lease = proof.lease.as_ref().ok_or(Stale::NoLease)?;
         if let Some(verified) = self.verify_known(proof, lease) {
             return verified;
         }
         let question = Question { moment: Moment::Now(now.wall), nonce: None, accept: self.accept };
         let report = verify(proof, self.authority_of(proof), question);
-        let lease = match report.verdict {
-            Verdict::Valid => report.lease.ok_or(Stale::NoLease)?,
+        match report.verdict {
+            Verdict::Valid => {}
             Verdict::LessAssurance => return Err(less_assurance(&report)),
             Verdict::Invalid => return Err(failed(report)),
-        };
-        self.known = report.certificate;
-        Ok(lease)
+        }
+        let (lease, certificate) = report.lease.zip(report.certificate).ok_or(Stale::NoLease)?;
+        let assurance = certificate.assurance();
+        self.known = Some(certificate);
+        Ok((lease, assurance))
     }
 
     /// The same under the certificate that was believed last, if it is that one's.
@@ -125,13 +130,13 @@ impl Rules {
         &self,
         proof: &ProofFile,
         lease: &LeaseProof,
-    ) -> Option<Result<VerifiedLeaseProof, Stale>> {
+    ) -> Option<Result<(VerifiedLeaseProof, Assurance), Stale>> {
         let known = self.known.as_ref()?;
         if proof.electorate.is_some() || proof.bundle.certificate.digest() != known.digest() {
             return None;
         }
         let electorate = self.electorate_of(proof).ok()?;
-        let verified = lease.verify(&Ring, electorate, known);
+        let verified = lease.verify(&Ring, electorate, known).map(|lease| (lease, known.assurance()));
         Some(verified.map_err(|error| Stale::Proof { step: Step::Lease, why: error.to_string() }))
     }
 

@@ -54,6 +54,12 @@ pub enum Stale {
         /// The highest that was admitted.
         highest: Term,
     },
+    /// The term was admitted for somebody else, as only partitions of an open cluster can have it.
+    #[error("term {term} was admitted for another leader")]
+    OtherLeader {
+        /// The term.
+        term: Term,
+    },
     /// The new term could not be written down. Either it or the one before is on the disk.
     #[error("the new term could not be made durable: {0}")]
     NotDurable(io::Error),
@@ -70,7 +76,7 @@ impl Help for Stale {
             Stale::NotMyNonce | Stale::TooOld { .. } => {
                 "draw a nonce and present the proof that answers it".into()
             }
-            Stale::OtherPresenter { .. } | Stale::LowerTerm { .. } => {
+            Stale::OtherPresenter { .. } | Stale::OtherLeader { .. } | Stale::LowerTerm { .. } => {
                 "wait until this node is elected: `nitro-elect status` says who leads".into()
             }
             Stale::NotDurable(_) => "check the disk: a fence that cannot write admits nobody new".into(),

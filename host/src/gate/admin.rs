@@ -43,7 +43,7 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Fault>
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let now = shared.gatehouse.now().situation(clock::now());
     let closed = shared.why_closed();
-    let leader = now.leader.map(|key| json!({ "name": shared.name(&key), "key": key.to_string() }));
+    let leader = now.leader.map(|key| json!({ "name": shared.rooms.name(&key), "key": key.to_string() }));
     let nodes =
         shared.nodes.iter().map(|node| json!({ "address": node.address, "silent_because": node.why() }));
     let counters = shared.counters.snapshot();
@@ -54,6 +54,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "closed_because": closed.as_ref().map(|(_, why)| why),
         "term": now.term,
         "leader": leader,
+        "assurance": now.assurance,
         "left_ms": u64::try_from(now.left.as_millis()).unwrap_or(u64::MAX),
         "connections": now.connections,
         "marked": now.marked,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
+use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 
@@ -29,6 +30,8 @@ pub struct Keeper {
     /// The newest nonce and when it was drawn. One serves all who ask within a moment, so that asking costs no memory.
     fresh: Option<(Nonce, Boot)>,
     moment: Duration,
+    /// What the newest proof that was taken in is worth.
+    assurance: Option<Assurance>,
 }
 
 /// What is known at a moment.
@@ -38,7 +41,9 @@ pub struct Situation {
     pub term: Term,
     /// Who leads in it.
     pub leader: Option<NodeId>,
-    /// What is left of its proof.
+    /// What its newest proof is worth, if one came in this life.
+    pub assurance: Option<Assurance>,
+    /// What is left of that.
     pub left: Duration,
     /// Connections to the resource that have not ended.
     pub connections: usize,
@@ -64,7 +69,7 @@ impl Keeper {
     pub fn new(rules: Rules, state: FenceState, drain: Duration, has_command: bool, lease: Duration) -> Self {
         let door = Door::new(state.record().clone(), drain, has_command, clock::boot());
         let (pass, _) = watch::channel(Pass::NONE);
-        Keeper { rules, door, state, pass, fresh: None, moment: lease / 20 }
+        Keeper { rules, door, state, pass, fresh: None, moment: lease / 20, assurance: None }
     }
 
     /// A nonce of this moment.
@@ -98,6 +103,9 @@ impl Keeper {
             }
             Err(why) => Err(why),
         };
+        if done.is_ok() {
+            self.assurance = Some(standing.assurance);
+        }
         self.show();
         done
     }
@@ -185,6 +193,7 @@ impl Keeper {
         Situation {
             term: self.door.term(),
             leader: self.door.leader(),
+            assurance: self.assurance,
             left: self.door.until().since(now.boot),
             connections: self.door.connections(),
             marked: self.door.is_marked(),

@@ -5,6 +5,7 @@ use nitro_elect_protocol::electorate::VERSION;
 use super::shared::Shared;
 use crate::clock;
 use crate::metrics::{Exposition, process};
+use crate::node::metrics::ASSURANCES;
 
 /// The short names of the reasons for which a gate is closed, as `Closed::reason` gives them.
 const REASONS: [&str; 5] = ["no_proof", "draining", "fencing", "in_doubt", "stopping"];
@@ -34,6 +35,12 @@ fn expose_door(out: &mut Exposition, shared: &Shared) {
         "Whether the gate is closed for this reason.",
         "reason",
         &REASONS.map(|reason| (reason, is(closed == Some(reason)))),
+    );
+    out.gauges(
+        "nitro_elect_gate_assurance",
+        "What the newest proof taken in is worth: 1 for its kind, 0 for the others.",
+        "assurance",
+        &ASSURANCES.map(|(kind, name)| (name, is(now.assurance == Some(kind)))),
     );
     out.gauge("nitro_elect_gate_term", "The highest term that was admitted.", now.term.0 as f64);
     out.gauge(

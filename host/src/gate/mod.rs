@@ -26,6 +26,7 @@ pub mod keeper;
 pub mod limits;
 mod metrics;
 pub mod pass;
+mod rooms;
 mod session;
 mod shared;
 pub mod upstream;
@@ -41,8 +42,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use nitro_elect_protocol::crypto::NodeKey;
-use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::ids::{ClusterId, NodeId};
+use nitro_elect_protocol::limits::LEASE_DEFAULT;
 
 pub use counts::Counters;
 pub use keeper::Situation;
@@ -63,6 +64,7 @@ use crate::transport::socket;
 use crate::transport::tls::{TlsIdentity, TlsServer};
 use crate::verify::{Accept, Authority};
 use keeper::{Gatehouse, Keeper};
+use rooms::Rooms;
 use shared::Shared;
 
 /// What a gate is started with.
@@ -72,8 +74,9 @@ pub struct GateConfig {
     pub listen: HostPort,
     /// The resource: anything but `tls://`.
     pub upstream: Endpoint,
-    /// Whose proofs count; several while a manifest is being replaced, all of one cluster. At least one.
-    pub electorates: Vec<Electorate>,
+    /// Whose proofs count: a manifest's voters (several manifests of one cluster while one is being replaced), or the
+    /// members of an open cluster, which `accept` must allow. At least one.
+    pub authorities: Vec<Authority>,
     /// What is enough beside an attested enclave.
     pub accept: Accept,
     /// Its state directory.
@@ -96,8 +99,8 @@ pub enum GateError {
     /// No manifest, or manifests of several clusters.
     #[error("a gate serves one cluster: give its manifest, and beside it only its successor")]
     NotOneCluster,
-    /// Anybody may be a voter of an open cluster.
-    #[error("an open cluster's leader is whom anybody elects, so a gate would keep nobody out")]
+    /// Anybody may be a voter of an open cluster, and its gate was not asked for by name.
+    #[error("without a manifest this is an open cluster's gate, which lets in whomever anybody elects")]
     OpenCluster,
     /// A proxy is no resource.
     #[error("the resource {0} is a proxy of ours: name the resource's own endpoint")]
@@ -126,7 +129,9 @@ impl Help for GateError {
         match self {
             GateError::NotOneCluster => "name the cluster's manifest with --manifest".into(),
             GateError::OpenCluster => {
-                "make a manifest: `nitro-elect init` or `nitro-elect manifest new`".into()
+                "name the cluster's manifest with --manifest; if it has none, whoever reaches one of the accepted \
+                 enclaves can make himself the leader, and --allow-open says that you let him in all the same"
+                    .into()
             }
             GateError::NoResource(_) => "give --upstream as HOST:PORT or unix://PATH".into(),
             GateError::State(error) => error.help(),
@@ -212,16 +217,16 @@ impl Gate {
 }
 
 fn check(config: &GateConfig) -> Result<ClusterId, GateError> {
-    let first = config.electorates.first().ok_or(GateError::NotOneCluster)?;
-    if config.electorates.iter().any(|other| other.cluster != first.cluster) {
+    let first = config.authorities.first().ok_or(GateError::NotOneCluster)?;
+    if config.authorities.iter().any(|other| other.cluster() != first.cluster()) {
         return Err(GateError::NotOneCluster);
     }
-    if first.is_open() {
+    if first.cluster().is_open() && !config.accept.open {
         return Err(GateError::OpenCluster);
     }
     match &config.upstream {
         Endpoint::Tls(_) => Err(GateError::NoResource(config.upstream.clone())),
-        _ => Ok(first.cluster),
+        _ => Ok(first.cluster()),
     }
 }
 
@@ -238,13 +243,20 @@ fn own_key(config: &GateConfig) -> Result<NodeKey, KeyError> {
 }
 
 fn share(config: &GateConfig, state: FenceState) -> Shared {
-    let authority = |electorate: &Electorate| Authority::Manifest(Box::new(electorate.clone()));
-    let rules = Rules::new(config.electorates.iter().map(authority).collect(), config.accept);
-    let lease = config.electorates.iter().map(Electorate::lease).min().unwrap_or_default();
+    let rules = Rules::new(config.authorities.clone(), config.accept);
+    let lease = config.authorities.iter().map(lease).min().unwrap_or_default();
     let keeper = Keeper::new(rules, state, config.drain, config.fence_command.is_some(), lease);
     let nodes: Vec<String> = config.nodes.iter().map(ToString::to_string).collect();
     let (upstream, gatehouse) = (config.upstream.clone(), Gatehouse::new(keeper));
-    Shared::new(gatehouse, upstream, config.is_http, &config.electorates, &nodes)
+    Shared::new(gatehouse, upstream, config.is_http, Rooms::of(&config.authorities), lease, &nodes)
+}
+
+/// By which the gate paces itself. What a proof is good for is reckoned by its own electorate.
+fn lease(authority: &Authority) -> Duration {
+    match authority {
+        Authority::Manifest(electorate) => electorate.lease(),
+        Authority::Open(_) => LEASE_DEFAULT,
+    }
 }
 
 /// Accepts connections until dropped; those that it accepted end with it.

@@ -14,7 +14,8 @@ use super::closed::Closed;
 use super::http;
 use super::limits::{CONNECTIONS_PER_KEY, COPY_CHUNK, MESSAGE_DEADLINE, REFUSAL_PAUSE};
 use super::pass::Ticket;
-use super::shared::{Room, Shared};
+use super::rooms::Room;
+use super::shared::Shared;
 use super::upstream::Upstream;
 use super::wire::{FromGate, Purpose, ToGate, WireError, read_to_gate, send};
 use crate::clock;
@@ -23,12 +24,12 @@ use crate::transport::frame::FrameReader;
 use crate::transport::seats::Seat;
 use crate::transport::tls::TlsServer;
 
-/// A connection whose key was proven and is a voter's.
+/// A connection whose key was proven and may be a leader's.
 pub struct Presenter {
     pub shared: Arc<Shared>,
     pub key: NodeId,
     pub stream: TlsStream<TcpStream>,
-    room: Room,
+    room: Arc<Room>,
     /// Its place among the connections of its key.
     _place: OwnedSemaphorePermit,
 }
@@ -58,7 +59,7 @@ pub async fn serve(
     }
 }
 
-/// Learns whose connection it is; nothing if it is no voter's.
+/// Learns whose connection it is; nothing if there is no room for its key.
 async fn meet(
     shared: &Arc<Shared>,
     server: &TlsServer,
@@ -75,17 +76,16 @@ async fn meet(
             return None;
         }
     };
-    let refusal = match shared.room(&key) {
-        Some(room) => match room.connections.clone().try_acquire_owned() {
+    let refusal = match shared.rooms.room(&key) {
+        Ok(room) => match room.connections.clone().try_acquire_owned() {
             Ok(place) => {
-                let (shared, room) = (shared.clone(), room.clone());
-                return Some(Presenter { shared, key, stream, room, _place: place });
+                return Some(Presenter { shared: shared.clone(), key, stream, room, _place: place });
             }
             Err(_) => Closed::TooMany { most: CONNECTIONS_PER_KEY }.to_string(),
         },
-        None => {
+        Err(why) => {
             shared.counters.not_admitted.up();
-            format!("the key {} is no voter of the manifest", key.short())
+            why.to_string()
         }
     };
     if shared.may_log() {
@@ -118,8 +118,8 @@ impl Presenter {
 
     /// Has one nonce answered.
     async fn exchange(&mut self) -> Result<Result<(), Closed>, WireError> {
-        let proofs = self.room.proofs.clone();
-        let _place = proofs.acquire().await.expect("the semaphore is never closed");
+        let room = self.room.clone();
+        let _place = room.proofs.acquire().await.expect("the semaphore is never closed");
         let nonce = self.shared.gatehouse.now().nonce();
         send(&mut self.stream, &FromGate::Nonce(nonce)).await?;
         let shown = match read_to_gate(&mut FrameReader::new(&mut self.stream), true).await? {

@@ -1,20 +1,14 @@
 //! What all connections of a gate share.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
-
-use nitro_elect_protocol::electorate::Electorate;
-use nitro_elect_protocol::ids::NodeId;
 
 use super::counts::Counters;
 use super::keeper::Gatehouse;
-use super::limits::{
-    CONNECTIONS_PER_KEY, PROOF_PACE_MIN, PROOFS_PER_KEY, STRANGERS_MAX, STRANGERS_PER_IP_MAX,
-};
+use super::limits::{PROOF_PACE_MIN, STRANGERS_MAX, STRANGERS_PER_IP_MAX};
+use super::rooms::Rooms;
 use crate::core::timing::Timing;
 use crate::limits::REFUSAL_LINES_PER_SECOND;
 use crate::transport::endpoint::Endpoint;
@@ -32,21 +26,13 @@ pub struct Shared {
     pub counters: Counters,
     /// Connections that have not authenticated yet.
     pub strangers: Arc<Seats<IpAddr>>,
-    /// Voters and the room of each.
-    rooms: BTreeMap<NodeId, Room>,
+    /// Whose connections are taken.
+    pub rooms: Rooms,
     /// The time between two proofs of one presenter.
     pub pace: Duration,
     /// The nodes that are asked, and what came of the last question.
     pub nodes: Vec<AskedNode>,
     lines: Mutex<Rate>,
-}
-
-/// What one key may take up.
-#[derive(Clone, Debug)]
-pub struct Room {
-    pub connections: Arc<Semaphore>,
-    pub proofs: Arc<Semaphore>,
-    pub name: String,
 }
 
 /// A node that is asked for proofs.
@@ -59,21 +45,15 @@ pub struct AskedNode {
 }
 
 impl Shared {
-    /// For these electorates; the first one's lease sets the pace.
+    /// For these rooms; the lease sets the pace.
     pub fn new(
         gatehouse: Gatehouse,
         upstream: Endpoint,
         is_http: bool,
-        electorates: &[Electorate],
+        rooms: Rooms,
+        lease: Duration,
         nodes: &[String],
     ) -> Self {
-        let voters = electorates.iter().flat_map(|electorate| &electorate.voters);
-        let room = |name: &str| Room {
-            connections: Arc::new(Semaphore::new(CONNECTIONS_PER_KEY)),
-            proofs: Arc::new(Semaphore::new(PROOFS_PER_KEY)),
-            name: name.into(),
-        };
-        let lease = electorates.iter().map(Electorate::lease).min().unwrap_or_default();
         let unasked = || Mutex::new(Some("it was not asked yet".into()));
         let asked = |address: &String| AskedNode { address: address.clone(), silent_because: unasked() };
         Shared {
@@ -82,21 +62,11 @@ impl Shared {
             is_http,
             counters: Counters::default(),
             strangers: Seats::new(STRANGERS_MAX, STRANGERS_PER_IP_MAX),
-            rooms: voters.map(|voter| (voter.key, room(&voter.name))).collect(),
+            rooms,
             pace: (Timing { lease }.usable() / 3).max(PROOF_PACE_MIN),
             nodes: nodes.iter().map(asked).collect(),
             lines: Mutex::new(Rate::new(REFUSAL_LINES_PER_SECOND, REFUSAL_LINES_PER_SECOND)),
         }
-    }
-
-    /// The room of a voter.
-    pub fn room(&self, key: &NodeId) -> Option<&Room> {
-        self.rooms.get(key)
-    }
-
-    /// What people call a voter.
-    pub fn name(&self, key: &NodeId) -> String {
-        self.room(key).map_or_else(|| key.short(), |room| room.name.clone())
     }
 
     /// Whether a line about what strangers do may be logged now.

@@ -15,6 +15,7 @@ use nitro_elect_protocol::ids::Term;
 use super::limits::{FENCE_DEADLINE, TICK, WORD_MAX};
 use super::shared::Shared;
 use crate::input;
+use crate::node::happening::worth;
 use crate::storage::atomic;
 
 /// The file of the state directory in which an operator says that a term is over.
@@ -62,8 +63,9 @@ fn tell(shared: &Shared, told: &mut Option<Option<&'static str>>) {
         Some((_, why)) => tracing::warn!("closed: {why}"),
         None => {
             let now = shared.gatehouse.now().situation(crate::clock::now());
-            let leader = now.leader.map(|leader| shared.name(&leader)).unwrap_or_default();
-            tracing::info!("open for {leader} in term {}", now.term);
+            let leader = now.leader.map(|leader| shared.rooms.name(&leader)).unwrap_or_default();
+            let proof = now.assurance.map(worth).unwrap_or_default();
+            tracing::info!("open for {leader} in term {}, by a proof that is {proof}", now.term);
         }
     }
 }

@@ -136,7 +136,7 @@ fn expose_leader(out: &mut Exposition, status: &Status, now: Boot) {
 }
 
 /// What a certificate can be worth, and its name.
-const ASSURANCES: [(Assurance, &str); 4] = [
+pub(crate) const ASSURANCES: [(Assurance, &str); 4] = [
     (Assurance::Attested, "attested"),
     (Assurance::Debug, "debug"),
     (Assurance::Simulated, "simulated"),

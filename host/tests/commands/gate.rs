@@ -56,6 +56,15 @@ fn wrong_usage_of_a_gate_is_exit_2() {
             &["gate", "--state", "s", "--listen", "a:1", "--upstream", "b:2", "--manifest", "none.toml"],
             "none.toml",
         ),
+        (
+            &["gate", "--state", "s", "--listen", "a:1", "--upstream", "b:2"],
+            "--allow-open says that you let him in",
+        ),
+        (&["gate", "--state", "s", "--listen", "a:1", "--upstream", "b:2", "--trust", "t"], "--allow-open"),
+        (
+            &["gate", "--state", "s", "--listen", "a:1", "--upstream", "b:2", "--trust", "t", "--allow-open"],
+            "could not read t",
+        ),
         (&["connect", "--gate", "a:1", "--local", "b:2"], "--state <DIR>"),
         (&["connect", "--gate", "a:1", "--local", "b:2", "--state", "none"], "there is no none/key"),
         (&["connect", "--gate", "a:1", "--local", "b:2", "--state", "s", "--gate-key", "9"], "hexadecimal"),

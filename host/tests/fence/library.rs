@@ -3,6 +3,7 @@
 use nitro_elect::clock;
 use nitro_elect::fence::{Fence, Stale, StateError};
 use nitro_elect::verify::{Accept, Authority};
+use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::Certificate;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
@@ -27,6 +28,27 @@ fn proof(term: u64, nonce: Nonce) -> nitro_elect::proof_file::ProofFile {
     let mut proof = world.lease_proof_of(&certificate, 3, vec![nonce]);
     proof.bundle.document = world.proof_made(clock::wall(), 0).bundle.document;
     proof
+}
+
+#[test]
+fn one_term_admits_one_leader_though_partitions_of_an_open_cluster_use_it_twice() {
+    let (home, world) = (tempfile::tempdir().unwrap(), World::opened());
+    let authority = Authority::Open(Box::new(world.electorate.trust.clone()));
+    let fence = Fence::open(home.path(), authority, Accept { open: true, ..Accept::default() }).unwrap();
+    let present = |voter: usize| {
+        let leader = world.voters[voter].id();
+        let mut proof = world.lease_proof_of(
+            &Certificate { leader, ..world.certificate() },
+            world.voters.len(),
+            vec![fence.draw()],
+        );
+        proof.bundle.document = world.proof_made(clock::wall(), 0).bundle.document;
+        fence.admit(&proof, leader)
+    };
+    let first = present(0).unwrap();
+    assert_eq!(first.assurance(), Assurance::Open);
+    assert!(matches!(present(1), Err(Stale::OtherLeader { term: Term(7) })));
+    assert_eq!(present(0).unwrap().act(|| "written").unwrap(), "written");
 }
 
 fn leader() -> NodeId {

@@ -60,7 +60,10 @@ fn fails_at(proof: &ProofFile) -> Step {
 #[test]
 fn a_leader_is_admitted_until_a_lease_less_margin_after_the_nonce_was_drawn() {
     let standing = judge(&good()).unwrap();
-    assert_eq!(standing, Standing { term: Term(7), leader: leader(), until: DRAWN + USABLE });
+    assert_eq!(
+        standing,
+        Standing { term: Term(7), leader: leader(), until: DRAWN + USABLE, assurance: Assurance::Simulated }
+    );
     let mut rules = rules(shared());
     let last = after(USABLE - Duration::from_nanos(1));
     assert!(rules.judge(&good(), Some(leader()), Term(7), last).is_ok());

@@ -9,6 +9,7 @@ use nitro_elect::simulated::SimulatedCluster;
 use nitro_elect::transport::endpoint::Endpoint;
 use nitro_elect::transport::listen::{Exposure, Listener};
 use nitro_elect::transport::tls::{ExpectedKey, TlsIdentity};
+use nitro_elect::verify::Authority;
 use nitro_elect_protocol::ids::NodeId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ impl Beside {
         let serving = answer(listener, &node);
         let resource = Resource::start();
         let mut config = config(&cluster.directory().join("gate"), &resource);
-        config.electorates = vec![cluster.electorate().clone()];
+        config.authorities = vec![Authority::Manifest(Box::new(cluster.electorate().clone()))];
         config.nodes = if asks { vec![admin.to_string().parse().unwrap()] } else { Vec::new() };
         let gate = Gate::start(config).await.unwrap();
         Beside { cluster, node, admin, serving, resource, gate }

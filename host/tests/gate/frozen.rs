@@ -38,7 +38,8 @@ async fn gate(operator: &mut Operator, resource: &Resource) -> SocketAddr {
 async fn a_gate_that_was_frozen_forwards_nothing_of_what_piled_up() {
     let (mut operator, resource) = (Operator::new(), Resource::start());
     let gate = gate(&mut operator, &resource).await.to_string();
-    let leader = Presenter { gate, expected: ExpectedKey::Any, voter: 0, shown: 0, term: 7 };
+    let expected = ExpectedKey::Any;
+    let leader = Presenter { world: shared(), gate, expected, voter: 0, shown: 0, term: 7 };
     let mut stream = leader.data().await.unwrap();
     line(&mut stream, "before").await.unwrap();
     signal(operator.pid("the-gate"), libc::SIGSTOP);

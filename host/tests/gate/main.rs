@@ -9,6 +9,7 @@ mod frozen;
 mod hostile;
 mod kills;
 mod numbers;
+mod open;
 #[allow(dead_code)] // the operator of the cluster's tests can do more than is needed here
 #[path = "../cluster/operator.rs"]
 mod operator;

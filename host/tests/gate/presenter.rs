@@ -6,7 +6,7 @@ use nitro_elect::gate::{Gate, GateConfig, GateError};
 use nitro_elect::proof_file::ProofFile;
 use nitro_elect::transport::frame::FrameReader;
 use nitro_elect::transport::tls::{ExpectedKey, Service, TlsClient, TlsIdentity};
-use nitro_elect::verify::Accept;
+use nitro_elect::verify::{Accept, Authority};
 use nitro_elect_protocol::certificate::Certificate;
 use nitro_elect_protocol::crypto::{NodeKey, Signer};
 use nitro_elect_protocol::ids::{Nonce, Term};
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::resource::Resource;
-use crate::world::shared;
+use crate::world::{World, shared};
 
 pub const LATE: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(5);
@@ -28,7 +28,7 @@ pub fn config(state: &Path, resource: &Resource) -> GateConfig {
     GateConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         upstream: resource.address.to_string().parse().unwrap(),
-        electorates: vec![shared().electorate.clone()],
+        authorities: vec![Authority::Manifest(Box::new(shared().electorate.clone()))],
         accept: Accept { simulated: true, ..Accept::default() },
         state: state.to_path_buf(),
         nodes: Vec::new(),
@@ -81,7 +81,7 @@ impl Scene {
     /// The first voter as leader of a term.
     pub fn leader(&self, voter: usize, term: u64) -> Presenter {
         let (gate, key) = (self.gate.address().to_string(), self.gate.key());
-        Presenter { gate, expected: ExpectedKey::Exactly(key), voter, shown: voter, term }
+        Presenter { world: shared(), gate, expected: ExpectedKey::Exactly(key), voter, shown: voter, term }
     }
 
     /// Why the gate is closed.
@@ -102,6 +102,8 @@ pub async fn until(what: &str, is_so: impl Fn() -> bool) {
 /// Somebody with a voter's key, and proofs of a term.
 #[derive(Clone)]
 pub struct Presenter {
+    /// Whose voters and enclave these are.
+    pub world: &'static World,
     pub gate: String,
     pub expected: ExpectedKey,
     /// Whose key it holds.
@@ -116,16 +118,17 @@ pub type Connection = TlsStream<TcpStream>;
 impl Presenter {
     /// A proof of the present day, under this nonce.
     pub fn proof(&self, nonce: Nonce) -> ProofFile {
-        let world = shared();
+        let world = self.world;
         let leader = world.voters[self.shown].id();
         let certificate = Certificate { term: Term(self.term), leader, ..world.certificate() };
-        let mut proof = world.lease_proof_of(&certificate, 3, vec![nonce]);
+        let quorum = if world.electorate.is_open() { world.voters.len() } else { 3 };
+        let mut proof = world.lease_proof_of(&certificate, quorum, vec![nonce]);
         proof.bundle.document = world.proof_made(clock::wall(), 0).bundle.document;
         proof
     }
 
     fn key(&self) -> &'static NodeKey {
-        &shared().voters[self.voter]
+        &self.world.voters[self.voter]
     }
 
     /// A connection that has said what it is for.

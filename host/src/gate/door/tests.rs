@@ -1,6 +1,7 @@
 //! The door on virtual time: scenarios, and random lives that are checked against what a gate promises.
 
 use super::*;
+use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::ids::ClusterId;
 use proptest::prelude::*;
 
@@ -13,7 +14,7 @@ fn leader(term: u64) -> NodeId {
 }
 
 fn standing(term: u64, now: Boot) -> Standing {
-    Standing { term: Term(term), leader: leader(term), until: now + LEASE }
+    Standing { term: Term(term), leader: leader(term), until: now + LEASE, assurance: Assurance::Attested }
 }
 
 fn record(term: u64, open: bool) -> Record {
