@@ -1,21 +1,16 @@
 //! HTTP mode: requests are forwarded one by one, each with the term it is admitted in (`Nitro-Elect-Term`), or answered
-//! here with 503 and the reason.
+//! here with 503 and the reason. What is changed in them is in [`message`](super::message).
 //!
-//! What a client says of its own term is checked and never forwarded: a request for another term than the present one is
-//! refused with 409, so that a program can bind a request to the leadership that it was made under. Bodies stream; every
-//! byte of them passes the same look at the clock as in TCP mode ([`Upstream`]). 503 says that nothing was forwarded; a
+//! Bodies stream; every byte of them passes the same look at the clock as in TCP mode ([`Upstream`]). 503 says that nothing was forwarded; a
 //! request that was on its way when its term ended is answered with 504, as nobody knows whether it was carried out.
 
-use axum::Json;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
@@ -24,18 +19,12 @@ use tokio::sync::{Mutex, watch};
 use nitro_elect_protocol::ids::{NodeId, Term};
 
 use super::limits::{FIELDS_MAX, HEAD_DEADLINE, HEAD_MAX};
+use super::message::{prepared, refusal, returned, unavailable, undecided};
 use super::pass::{Pass, Ticket};
 use super::session::{Presenter, enter};
 use super::shared::Shared;
 use super::upstream::Upstream;
 use crate::clock;
-
-/// The field that tells the resource the term.
-pub const TERM_FIELD: HeaderName = HeaderName::from_static("nitro-elect-term");
-
-/// Fields that are of one connection (RFC 9110 §7.6.1), and that no proxy forwards.
-const HOP_BY_HOP: [&str; 7] =
-    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// One client connection and the connection to the resource that it uses.
 struct Exchange {
@@ -167,64 +156,4 @@ async fn until_over<T>(connection: impl Future<Output = hyper::Result<T>>, over:
         },
         () = over => {}
     }
-}
-
-/// The request as it is forwarded, or why it is not.
-fn prepared(mut request: Request<Incoming>, term: Term) -> Result<Request<Incoming>, Box<Response>> {
-    if request.method() == Method::CONNECT {
-        return Err(refusal(
-            StatusCode::NOT_IMPLEMENTED,
-            "this gate forwards requests, and opens no tunnels",
-        ));
-    }
-    let claimed = request.headers().get_all(TERM_FIELD);
-    if claimed.iter().any(|claimed| claimed.to_str().ok() != Some(term.to_string().as_str())) {
-        return Err(refusal(
-            StatusCode::CONFLICT,
-            &format!("the request is for another term: this is term {term}"),
-        ));
-    }
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let origin_form = path.parse::<Uri>();
-    *request.uri_mut() =
-        origin_form.map_err(|_| refusal(StatusCode::BAD_REQUEST, "the target cannot be read"))?;
-    strip(request.headers_mut());
-    request.headers_mut().insert(TERM_FIELD, HeaderValue::from(term.0));
-    Ok(request)
-}
-
-fn returned(mut answer: Response, term: Term) -> Response {
-    strip(answer.headers_mut());
-    answer.headers_mut().insert(TERM_FIELD, HeaderValue::from(term.0));
-    answer
-}
-
-/// Takes out what is of one connection, and the term that somebody else wrote.
-fn strip(headers: &mut HeaderMap) {
-    let listed: Vec<String> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    for name in listed.iter().map(String::as_str).chain(HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    headers.remove(TERM_FIELD);
-}
-
-/// The request was on its way when this happened.
-fn undecided(code: StatusCode, why: &str) -> Box<Response> {
-    refusal(code, &format!("{why}; whether the request was carried out is not known"))
-}
-
-fn unavailable(why: &str) -> Box<Response> {
-    let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
-}
-
-fn refusal(code: StatusCode, why: &str) -> Box<Response> {
-    Box::new((code, Json(json!({ "error": why }))).into_response())
 }

@@ -24,6 +24,7 @@ pub mod door;
 mod http;
 pub mod keeper;
 pub mod limits;
+mod message;
 mod metrics;
 pub mod pass;
 mod rooms;

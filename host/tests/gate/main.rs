@@ -17,9 +17,11 @@ mod passing;
 mod presenter;
 mod requests;
 mod resource;
+mod service;
 #[allow(dead_code)]
 #[path = "../../../tests/src/skip.rs"]
 mod skip;
+mod smuggling;
 #[allow(dead_code)]
 #[path = "../verify/world.rs"]
 mod world;

@@ -1,67 +1,12 @@
 //! HTTP mode: requests with their term, and the reason where none passes.
 
 use hyper::StatusCode;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::presenter::{Connection, Presenter, Scene, said, until};
+use crate::service::{Service, before};
 use nitro_elect::gate::wire::{FromGate, Purpose, ToGate, send};
-
-/// A web service that keeps the heads of the requests it gets, and answers each with its body.
-#[derive(Clone)]
-struct Service {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Service {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let service = Service { address: listener.local_addr().unwrap(), heads: Arc::default() };
-        let serving = service.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let serving = serving.clone();
-                thread::spawn(move || while serving.answer(stream.as_ref().unwrap()).is_some() {});
-            }
-        });
-        service
-    }
-
-    fn answer(&self, mut stream: &TcpStream) -> Option<()> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).ok()?;
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        stream.read_exact(&mut body).ok()?;
-        self.heads.lock().unwrap().push(head);
-        write!(stream, "HTTP/1.1 200 OK\r\nnitro-elect-term: 99\r\ncontent-length: {}\r\n\r\n", body.len())
-            .ok()?;
-        stream.write_all(&body).ok()
-    }
-
-    fn last(&self) -> String {
-        self.heads.lock().unwrap().last().cloned().unwrap_or_default()
-    }
-}
-
-async fn set() -> (Scene, Service) {
-    let service = Service::start();
-    let address = service.address;
-    let scene = Scene::with(|config| {
-        (config.is_http, config.upstream) = (true, address.to_string().parse().unwrap());
-    })
-    .await;
-    (scene, service)
-}
 
 /// Sends a request with these fields; code and whole answer.
 async fn ask(stream: &mut Connection, fields: &str, body: &str) -> (StatusCode, String) {
@@ -97,7 +42,8 @@ async fn without_a_proof(presenter: &Presenter) -> Connection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_carry_the_gates_term_and_no_one_elses() {
-    let (scene, service) = set().await;
+    let service = Service::start();
+    let scene = before(&service).await;
     let mut proving = scene.leader(0, 7).keep_proving();
     proving.opened().await;
     let mut stream = scene.leader(0, 7).data().await.unwrap();
@@ -106,22 +52,22 @@ async fn requests_carry_the_gates_term_and_no_one_elses() {
         let (code, answer) = ask(&mut stream, fields, body).await;
         assert!(code == 200 && answer.ends_with(body), "{answer}");
         assert!(answer.contains("nitro-elect-term: 7\r\n") && !answer.contains("99"), "{answer}");
-        let head = service.last();
-        assert!(
-            head.starts_with("post /path?query http/1.1\r\n") && head.contains("host: web\r\n"),
-            "{head}"
-        );
-        assert!(head.contains("nitro-elect-term: 7\r\n") && head.contains("x-kept: 2"), "{head}");
-        assert!(!head.contains("x-secret"), "what is of one connection stays there: {head}");
+        let arrived = service.last();
+        assert!(arrived.head.starts_with("POST /path?query HTTP/1.1\r\n"), "{arrived:?}");
+        for (name, value) in [("host", "web"), ("nitro-elect-term", "7"), ("x-kept", "2")] {
+            assert_eq!(arrived.values(name), [value], "{arrived:?}");
+        }
+        assert!(!arrived.head.contains("x-secret"), "what is of one connection stays there: {arrived:?}");
     }
     let (code, _) = ask(&mut stream, "Nitro-Elect-Term: 7\r\n", "").await;
-    assert_eq!((code, service.last().matches("nitro-elect-term").count()), (StatusCode::OK, 1));
+    assert_eq!((code, service.last().values("nitro-elect-term")), (StatusCode::OK, vec!["7".to_owned()]));
     assert_eq!(scene.gate.counters().requests.get(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_another_term_is_refused() {
-    let (scene, service) = set().await;
+    let service = Service::start();
+    let scene = before(&service).await;
     let mut stream = scene.leader(0, 7).data().await.unwrap();
     for fields in [
         "Nitro-Elect-Term: 6\r\n",
@@ -131,12 +77,13 @@ async fn a_request_for_another_term_is_refused() {
         let (code, answer) = ask(&mut stream, fields, "").await;
         assert!(code == StatusCode::CONFLICT && answer.contains("this is term 7"), "{answer}");
     }
-    assert_eq!(service.last(), "", "none of them got through");
+    assert_eq!(service.arrived().len(), 0, "none of them got through");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_gate_answers_503_with_its_reason_and_opens_again() {
-    let (scene, service) = set().await;
+    let service = Service::start();
+    let scene = before(&service).await;
     let leader = scene.leader(0, 7);
     let mut stream = without_a_proof(&leader).await;
     let (code, answer) = ask(&mut stream, "", "").await;
@@ -155,7 +102,7 @@ async fn a_closed_gate_answers_503_with_its_reason_and_opens_again() {
     let mut next = scene.leader(1, 8).keep_proving();
     next.opened().await;
     assert_eq!(ask(&mut other, "", "next").await.0, 200, "what the old term had is over");
-    assert_eq!(service.heads.lock().unwrap().len(), 2);
+    assert_eq!(service.arrived().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
