@@ -68,6 +68,7 @@ pub mod private_file;
 pub mod proof_file;
 pub mod proxy;
 pub mod run;
+mod shell;
 pub mod signals;
 pub mod signed_text;
 pub mod simulated;

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::limits::{ANSWER_HEAD_MAX, URL_MAX};
+use crate::shell;
 use crate::transport::connect::resolve;
 use crate::transport::endpoint::HostPort;
 
@@ -82,27 +83,11 @@ impl Target {
     }
 }
 
-/// Kills a process group when dropped.
-struct Group(Option<i32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // SAFETY: killpg takes two numbers. The group's leader was not waited for, so the number is still its own.
-            let _gone = unsafe { libc::killpg(group, libc::SIGKILL) };
-        }
-    }
-}
-
 async fn run(line: &str) -> Result<(), String> {
-    let mut command = tokio::process::Command::new("/bin/sh");
-    command.args(["-c", line]).process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| format!("/bin/sh could not be started: {error}"))?;
-    let mut group = Group(child.id().and_then(|number| i32::try_from(number).ok()));
-    let status = child.wait().await.map_err(|error| error.to_string())?;
-    // Its number is free from now on.
-    group.0 = None;
+    let mut command = shell::line(line);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let ended = shell::to_its_end(command).await;
+    let status = ended.map_err(|error| format!("/bin/sh could not be started: {error}"))?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => Err(format!("exit code {code}")),
@@ -173,27 +158,6 @@ mod tests {
         assert_eq!(tried("exit 0").await, Ok(()));
         assert_eq!(tried("echo x >&2; exit 3").await, Err("exit code 3".into()));
         assert_eq!(tried("kill -9 $$").await, Err("ended by signal 9".into()));
-    }
-
-    #[tokio::test]
-    async fn a_command_that_takes_too_long_is_killed_with_all_its_group() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pid");
-        let target =
-            Target::Command(format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display()));
-        let trying = tokio::spawn(async move { target.try_once().await });
-        let number = loop {
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                break text.trim().to_owned();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        };
-        trying.abort();
-        let stat = format!("/proc/{number}/stat");
-        let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
-        while runs() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
     }
 
     #[tokio::test]

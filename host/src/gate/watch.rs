@@ -4,9 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
-use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -16,6 +14,7 @@ use super::limits::{FENCE_DEADLINE, TICK, WORD_MAX};
 use super::shared::Shared;
 use crate::input;
 use crate::node::happening::worth;
+use crate::shell;
 use crate::storage::atomic;
 
 /// The file of the state directory in which an operator says that a term is over.
@@ -110,10 +109,10 @@ async fn fence(shared: Arc<Shared>, command: Option<String>, term: Term) {
 }
 
 async fn run(command: &str, term: Term) -> Result<(), String> {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).env("NITRO_ELECT_TERM", term.to_string());
-    let status = shell.stdin(Stdio::null()).kill_on_drop(true).status();
-    match timeout(FENCE_DEADLINE, status).await {
+    let mut line = shell::line(command);
+    line.env("NITRO_ELECT_TERM", term.to_string());
+    // What is left of it goes with it: later it might end the next leader's connections.
+    match timeout(FENCE_DEADLINE, shell::to_its_end(line)).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(status.to_string()),
         Ok(Err(error)) => Err(format!("it could not be started: {error}")),
