@@ -143,7 +143,8 @@ impl FenceState {
     /// Makes a record durable: when this returns, it survives a power failure. Blocks for two syncs.
     ///
     /// # Errors
-    /// After an error the record before counts, though after a power failure either may be on the disk.
+    /// After an error the record before counts, though either may be on the disk: save that one again before more is let
+    /// through under it.
     pub fn save(&mut self, record: Record) -> io::Result<()> {
         atomic::replace(&self.path, record.to_text().as_bytes(), MODE)?;
         self.record = record;

@@ -7,6 +7,9 @@ use nitro_elect_protocol::ids::Term;
 
 use crate::fence::Stale;
 
+/// The short name of [`Closed::NotDurable`].
+pub const NOT_DURABLE: &str = "not_durable";
+
 /// Why nothing passes.
 #[derive(Debug, thiserror::Error)]
 pub enum Closed {
@@ -141,7 +144,7 @@ impl Closed {
             Closed::Draining { .. } | Closed::Overdue { .. } => "draining",
             Closed::Fencing { .. } | Closed::FenceFailed { .. } => "fencing",
             Closed::InDoubt { .. } => "in_doubt",
-            Closed::NotDurable(_) => "not_durable",
+            Closed::NotDurable(_) => NOT_DURABLE,
             Closed::TooMany { .. } => "too_many",
             Closed::Stopping => "stopping",
         }

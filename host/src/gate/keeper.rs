@@ -12,7 +12,7 @@ use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::ids::{NodeId, Nonce, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 
-use super::closed::Closed;
+use super::closed::{Closed, NOT_DURABLE};
 use super::door::{ConnectionId, Door, Due, Ending, Step};
 use super::pass::{Pass, Ticket};
 use crate::clock;
@@ -32,6 +32,8 @@ pub struct Keeper {
     moment: Duration,
     /// What the newest proof that was taken in is worth.
     assurance: Option<Assurance>,
+    /// Why the record on the disk may be another than the door's: the last write failed, and may have landed all the same.
+    unsaved: Option<String>,
 }
 
 /// What is known at a moment.
@@ -69,7 +71,7 @@ impl Keeper {
     pub fn new(rules: Rules, state: FenceState, drain: Duration, has_command: bool, lease: Duration) -> Self {
         let door = Door::new(state.record().clone(), drain, has_command, clock::boot());
         let (pass, _) = watch::channel(Pass::NONE);
-        Keeper { rules, door, state, pass, fresh: None, moment: lease / 20, assurance: None }
+        Keeper { rules, door, state, pass, fresh: None, moment: lease / 20, assurance: None, unsaved: None }
     }
 
     /// A nonce of this moment.
@@ -111,9 +113,22 @@ impl Keeper {
     }
 
     fn save(&mut self, record: Record, until: Boot) -> Result<(), Closed> {
-        self.state.save(record.clone()).map_err(Closed::NotDurable)?;
+        if let Err(error) = self.state.save(record.clone()) {
+            let why = Closed::NotDurable(error);
+            self.unsaved = Some(why.to_string());
+            return Err(why);
+        }
+        self.unsaved = None;
         self.door.saved(record, until, clock::boot());
         Ok(())
+    }
+
+    /// Makes the disk say what the door does, if that is not sure.
+    fn settle(&mut self) -> Result<(), Closed> {
+        match self.unsaved {
+            Some(_) => self.save(self.state.record().clone(), Boot(0)),
+            None => Ok(()),
+        }
     }
 
     /// Tells connections until when they may act.
@@ -128,6 +143,7 @@ impl Keeper {
 
     /// Lets a connection of this key in. The mark is durable when this returns.
     pub fn enter(&mut self, key: NodeId) -> Result<Entry, Closed> {
+        self.settle()?;
         let entered = match self.door.enter(key, clock::boot()) {
             Err(Ok(record)) => {
                 self.save(record, Boot(0))?;
@@ -149,6 +165,7 @@ impl Keeper {
 
     /// Does what time made due; the term to run the fence command for, if that is.
     pub fn tick(&mut self) -> Result<Option<Term>, Closed> {
+        self.settle()?;
         match self.door.tick(clock::boot()) {
             None => Ok(None),
             Some(Due::Save(record)) => self.save(record, Boot(0)).map(|()| None),
@@ -189,7 +206,8 @@ impl Keeper {
 
     /// What is known now.
     pub fn situation(&self, now: Now) -> Situation {
-        let why = self.door.why_closed(now.boot);
+        let by_disk = self.unsaved.clone().map(|why| (NOT_DURABLE, why));
+        let by_door = || self.door.why_closed(now.boot).map(|why| (why.reason(), why.to_string()));
         Situation {
             term: self.door.term(),
             leader: self.door.leader(),
@@ -197,7 +215,7 @@ impl Keeper {
             left: self.door.until().since(now.boot),
             connections: self.door.connections(),
             marked: self.door.is_marked(),
-            closed: why.map(|why| (why.reason(), why.to_string())),
+            closed: by_disk.or_else(by_door),
         }
     }
 }
@@ -246,5 +264,48 @@ impl Gatehouse {
     /// The keeper, once nobody else has it: milliseconds, while it writes.
     pub fn now(&self) -> MutexGuard<'_, Keeper> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fence::Standing;
+    use crate::verify::Accept;
+    use nitro_elect_protocol::ids::ClusterId;
+
+    const CLUSTER: ClusterId = ClusterId([1; 16]);
+    const LEADER: NodeId = NodeId([7; 32]);
+
+    fn record(term: u64, open: bool) -> Record {
+        Record { cluster: CLUSTER, term: Term(term), leader: Some(LEADER), open }
+    }
+
+    #[test]
+    fn after_a_write_that_failed_nobody_enters_before_the_disk_says_what_the_door_does() {
+        let home = tempfile::tempdir().unwrap();
+        let (dir, away) = (home.path().join("gate"), home.path().join("away"));
+        let mut state = FenceState::open(&dir, CLUSTER).unwrap();
+        state.save(record(7, false)).unwrap();
+        let rules = Rules::new(Vec::new(), Accept::default());
+        let mut keeper = Keeper::new(rules, state, Duration::ZERO, false, Duration::from_secs(1));
+        let until = clock::boot() + Duration::from_secs(60);
+        let standing = Standing { term: Term(7), leader: LEADER, until, assurance: Assurance::Attested };
+        assert_eq!(keeper.door.present(&standing, clock::boot()).unwrap(), Step::Done);
+        let id = keeper.enter(LEADER).unwrap().id;
+        keeper.ended(id, Ending::Eof);
+
+        std::fs::rename(&dir, &away).unwrap();
+        assert!(matches!(keeper.save(record(8, true), until), Err(Closed::NotDurable(_))));
+        assert!(matches!(keeper.enter(LEADER), Err(Closed::NotDurable(_))));
+        assert!(keeper.tick().is_err());
+        assert_eq!(keeper.situation(clock::now()).closed.unwrap().0, NOT_DURABLE);
+        // As when the rename was done, and the sync after it failed.
+        std::fs::write(away.join("fence"), record(8, true).to_text()).unwrap();
+        std::fs::rename(&away, &dir).unwrap();
+        keeper.enter(LEADER).unwrap();
+        let text = std::fs::read_to_string(dir.join("fence")).unwrap();
+        assert_eq!(Record::parse(&text), Ok(record(7, true)), "a kill now must leave the mark of term 7");
+        assert!(keeper.situation(clock::now()).closed.is_none());
     }
 }
