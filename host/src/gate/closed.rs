@@ -7,6 +7,8 @@ use nitro_elect_protocol::ids::Term;
 
 use crate::fence::Stale;
 
+/// The short name of [`Closed::NoProof`].
+pub const NO_PROOF: &str = "no_proof";
 /// The short name of [`Closed::NotDurable`].
 pub const NOT_DURABLE: &str = "not_durable";
 
@@ -136,7 +138,7 @@ impl Closed {
     /// A short name, for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Closed::NoProof { .. } => "no_proof",
+            Closed::NoProof { .. } => NO_PROOF,
             Closed::Stale(_) | Closed::Unreadable(_) | Closed::NotShown => "stale_proof",
             Closed::LowerTerm { .. } | Closed::OtherLeader { .. } | Closed::NotTheLeader { .. } => {
                 "not_leading"

@@ -58,9 +58,26 @@ pub enum ConnectFailure {
     /// No connection to it.
     #[error("the gate: {0}")]
     Dial(#[from] ConnectError),
-    /// It is somebody else, or speaks something else.
-    #[error("the gate: {0}")]
-    Tls(#[from] TlsError),
+    /// It is somebody else.
+    #[error(
+        "what answers at {gate} is not the gate: it shows the key {shown}, and --gate-key says {expected}"
+    )]
+    WrongGate {
+        /// Where it was looked for.
+        gate: HostPort,
+        /// Whose key it shows.
+        shown: NodeId,
+        /// The gate's.
+        expected: NodeId,
+    },
+    /// It speaks something else.
+    #[error("what answers at {gate} is no gate: {error}")]
+    NoGate {
+        /// Where it was looked for.
+        gate: HostPort,
+        /// What went wrong.
+        error: TlsError,
+    },
     /// It stopped speaking.
     #[error("the gate: {0}")]
     Wire(#[from] WireError),
@@ -79,6 +96,8 @@ pub enum ConnectFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Admission {
     Open(Term),
+    /// The node does not lead: there is nothing to ask for.
+    Follows,
     Closed(String),
 }
 
@@ -119,15 +138,17 @@ pub async fn serve(config: ConnectConfig, local: Listener) {
 async fn keep_proving(config: Arc<ConnectConfig>, tell: watch::Sender<Admission>) {
     let mut node = Node::of(&config);
     loop {
-        let (why, pause) = match node.leads().await {
-            Ok(false) => ("this node does not lead".to_owned(), LEADER_LOOK),
-            Err(error) => (error.to_string(), RETRY),
-            Ok(true) => match prove(&config, &mut node, &tell).await {
-                Ok(()) => ("this node does not lead any more".to_owned(), LEADER_LOOK),
-                Err(error) => (error.to_string(), RETRY),
-            },
+        let proven = match node.leads().await {
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(true) => prove(&config, &mut node, &tell).await,
         };
-        told(&tell, Admission::Closed(why));
+        let (now, pause) = match proven {
+            Ok(()) => (Admission::Follows, LEADER_LOOK),
+            Err(ConnectFailure::Closed(why)) => (Admission::Closed(why), RETRY),
+            Err(error) => (Admission::Closed(error.to_string()), RETRY),
+        };
+        told(&tell, now);
         tokio::time::sleep(pause).await;
     }
 }
@@ -139,8 +160,9 @@ fn told(tell: &watch::Sender<Admission>, now: Admission) {
         match (&*before, &now) {
             (Admission::Open(term), Admission::Open(next)) if term == next => {}
             (_, Admission::Open(term)) => tracing::info!("the gate is open for this node in term {term}"),
-            (_, Admission::Closed(why)) if changed => tracing::info!("closed: {why}"),
-            (_, Admission::Closed(_)) => {}
+            (_, Admission::Follows) if changed => tracing::info!("closed: this node does not lead"),
+            (_, Admission::Closed(why)) if changed => tracing::warn!("closed: {why}"),
+            (_, Admission::Follows | Admission::Closed(_)) => {}
         }
         *before = now;
         changed
@@ -155,15 +177,23 @@ async fn prove(
 ) -> Result<(), ConnectFailure> {
     let mut gate = dial(config, Purpose::Prove).await?;
     let patience = Deadlines { idle: GATE_SILENCE, frame: MESSAGE_DEADLINE };
+    let mut refused = None;
     loop {
-        match read_from_gate(&mut FrameReader::new(&mut gate), patience).await? {
+        let said = read_from_gate(&mut FrameReader::new(&mut gate), patience).await;
+        // A gate that hangs up after its reason has said why.
+        let said = said.map_err(|error| refused.take().map_or(error.into(), ConnectFailure::Closed))?;
+        match said {
             FromGate::Nonce(nonce) => {
+                refused = None;
                 if !answer(&mut gate, node, nonce).await? && !node.leads().await? {
                     return Ok(());
                 }
             }
             FromGate::Open { term, .. } => told(tell, Admission::Open(term)),
-            FromGate::Closed { why } => told(tell, Admission::Closed(why)),
+            FromGate::Closed { why } => {
+                told(tell, Admission::Closed(why.clone()));
+                refused = Some(why);
+            }
         }
     }
 }
@@ -186,7 +216,14 @@ async fn answer(
 async fn dial(config: &ConnectConfig, purpose: Purpose) -> Result<TlsStream<TcpStream>, ConnectFailure> {
     let (stream, _) = connect_tcp(&config.gate, DIAL_DEADLINE).await?;
     let client = TlsClient::new(Service::Gate, config.identity.clone());
-    let (mut stream, key) = client.connect(stream, config.gate_key, DIAL_DEADLINE).await?;
+    let shaken = client.connect(stream, config.gate_key, DIAL_DEADLINE).await;
+    let (mut stream, key) = shaken.map_err(|error| {
+        let gate = config.gate.clone();
+        match error {
+            TlsError::WrongKey { expected, shown } => ConnectFailure::WrongGate { gate, shown, expected },
+            error => ConnectFailure::NoGate { gate, error },
+        }
+    })?;
     tracing::debug!(gate = %key, ?purpose, "connected");
     send(&mut stream, &ToGate::Hello(purpose)).await?;
     Ok(stream)
@@ -268,4 +305,48 @@ impl Node {
 fn leader_of(text: &[u8]) -> Option<NodeId> {
     let proof = ProofFile::parse(std::str::from_utf8(text).ok()?).ok()?;
     Some(proof.bundle.certificate.peek().ok()?.leader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::tls::TlsServer;
+    use tokio::net::TcpListener;
+
+    const LATE: Duration = Duration::from_secs(30);
+
+    /// A gate that says this to whoever comes, and hangs up.
+    async fn hanging_up(reason: &'static str, expected: impl Fn(NodeId) -> ExpectedKey) -> ConnectConfig {
+        let (listener, gate) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TlsIdentity::throw_away());
+        let (address, gate_key) = (listener.local_addr().unwrap(), expected(gate.id()));
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut stream, _, _) = TlsServer::of_gate(&gate).accept(stream, LATE).await.ok()?;
+            send(&mut stream, &FromGate::closed(&reason)).await.ok()?;
+            stream.shutdown().await.ok()
+        });
+        let (identity, admin) = (TlsIdentity::throw_away(), (address, None));
+        ConnectConfig { gate: address.into(), gate_key, identity, admin, wait: LATE }
+    }
+
+    async fn proven(config: &ConnectConfig) -> ConnectFailure {
+        let (tell, _told) = watch::channel(Admission::Follows);
+        prove(config, &mut Node::of(config), &tell).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_hangs_up_after_its_reason_has_said_why() {
+        let config = hanging_up("no voter", ExpectedKey::Exactly).await;
+        let failed = proven(&config).await;
+        assert!(matches!(&failed, ConnectFailure::Closed(why) if why == "no voter"), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn somebody_else_at_the_gates_address_is_named_with_the_flag_that_says_who_it_should_be() {
+        let other = NodeId([9; 32]);
+        let config = hanging_up("", |_| ExpectedKey::Exactly(other)).await;
+        let failed = proven(&config).await.to_string();
+        assert!(failed.contains(&format!("--gate-key says {other}")), "{failed}");
+        assert!(failed.contains(&config.gate.to_string()), "{failed}");
+    }
 }

@@ -27,6 +27,8 @@ pub const CONNECTIONS_PER_KEY: usize = 1024;
 pub const PROOFS_PER_KEY: usize = 4;
 /// How long a place for proofs stays taken after one that was refused, so that a voter that lies has 40 judged a second.
 pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// For how long a proof that was refused is told of as a reason why the gate is closed.
+pub const REFUSAL_TOLD: Duration = Duration::from_secs(10);
 /// Longest text of an operator's word, in bytes: a term.
 pub const WORD_MAX: usize = 64;
 /// Largest message of the gate's protocol but for proofs, in bytes: a reason in words is the longest.

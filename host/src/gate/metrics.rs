@@ -2,14 +2,14 @@
 
 use nitro_elect_protocol::electorate::VERSION;
 
-use super::closed::NOT_DURABLE;
+use super::closed::{NO_PROOF, NOT_DURABLE};
 use super::shared::Shared;
 use crate::clock;
 use crate::metrics::{Exposition, process};
 use crate::node::metrics::ASSURANCES;
 
 /// The short names of the reasons for which a gate is closed, as `Closed::reason` gives them.
-const REASONS: [&str; 6] = ["no_proof", "draining", "fencing", "in_doubt", NOT_DURABLE, "stopping"];
+const REASONS: [&str; 6] = [NO_PROOF, "draining", "fencing", "in_doubt", NOT_DURABLE, "stopping"];
 
 /// All of it, as it is at this moment.
 pub fn text(shared: &Shared) -> String {

@@ -30,6 +30,8 @@ pub struct Room {
     pub proofs: Semaphore,
     /// What people call it.
     pub name: String,
+    /// Why its last proof opened nothing, as it was told.
+    refused: Mutex<Option<String>>,
 }
 
 /// Why a key has no room.
@@ -87,9 +89,17 @@ impl Rooms {
 }
 
 impl Room {
+    /// Notes what became of its newest proof; whether that is worth a line.
+    pub fn is_news(&self, refused: Option<String>) -> bool {
+        let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = refused.is_some() && refused != *before;
+        *before = refused;
+        is_news
+    }
+
     fn of(name: String) -> Arc<Room> {
         let (connections, proofs) = (Semaphore::new(CONNECTIONS_PER_KEY), Semaphore::new(PROOFS_PER_KEY));
-        Arc::new(Room { connections: Arc::new(connections), proofs, name })
+        Arc::new(Room { connections: Arc::new(connections), proofs, name, refused: Mutex::default() })
     }
 }
 

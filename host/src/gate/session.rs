@@ -127,17 +127,29 @@ impl Presenter {
             ToGate::NoProof | ToGate::Hello(_) => Err(Closed::NotShown),
         };
         match &shown {
-            Ok(()) => self.shared.counters.proofs_held.up(),
+            Ok(()) => {
+                self.shared.counters.proofs_held.up();
+                self.shared.note_refusal(None);
+                self.room.is_news(None);
+            }
             Err(why) => {
-                self.shared.counters.proofs_refused.up();
-                if self.shared.may_log() {
-                    tracing::info!("a proof of {} did not open the gate: {why}", self.room.name);
-                }
+                self.refuse(why);
                 // Within its place: no key has more than so many bad proofs judged a second.
                 tokio::time::sleep(REFUSAL_PAUSE).await;
             }
         }
         Ok(shown)
+    }
+
+    fn refuse(&self, why: &Closed) {
+        self.shared.counters.proofs_refused.up();
+        let (name, text) = (&self.room.name, why.to_string());
+        if matches!(why, Closed::Stale(_) | Closed::Unreadable(_)) {
+            self.shared.note_refusal(Some(format!("{name}: {text}")));
+        }
+        if self.room.is_news(Some(text)) && self.shared.may_log() {
+            tracing::info!("a proof of {name} did not open the gate: {why}");
+        }
     }
 
     /// A ticket for this key: by the proof that holds, else by one more.
@@ -168,7 +180,9 @@ impl Presenter {
             Ok(upstream) => upstream,
             Err(error) => {
                 self.shared.counters.resource_away.up();
-                tracing::warn!("the resource is away: {error}");
+                if self.shared.may_log() {
+                    tracing::warn!("the resource is away: {error}");
+                }
                 return self.turn_away(&format!("the resource is away: {error}")).await;
             }
         };

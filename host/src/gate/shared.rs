@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+use super::closed::NO_PROOF;
 use super::counts::Counters;
 use super::keeper::Gatehouse;
-use super::limits::{PROOF_PACE_MIN, STRANGERS_MAX, STRANGERS_PER_IP_MAX};
+use super::limits::{PROOF_PACE_MIN, REFUSAL_TOLD, STRANGERS_MAX, STRANGERS_PER_IP_MAX};
 use super::rooms::Rooms;
 use crate::core::timing::Timing;
 use crate::limits::REFUSAL_LINES_PER_SECOND;
@@ -33,6 +34,8 @@ pub struct Shared {
     /// The nodes that are asked, and what came of the last question.
     pub nodes: Vec<AskedNode>,
     lines: Mutex<Rate>,
+    /// When the last proof was refused, whose it was, and why.
+    refused: Mutex<Option<(Instant, String)>>,
 }
 
 /// A node that is asked for proofs.
@@ -65,6 +68,7 @@ impl Shared {
             rooms,
             pace: (Timing { lease }.usable() / 3).max(PROOF_PACE_MIN),
             nodes: nodes.iter().map(asked).collect(),
+            refused: Mutex::default(),
             lines: Mutex::new(Rate::new(REFUSAL_LINES_PER_SECOND, REFUSAL_LINES_PER_SECOND)),
         }
     }
@@ -74,9 +78,24 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now())
     }
 
+    /// Notes whose proof was refused and why, or that one held.
+    pub fn note_refusal(&self, refused: Option<String>) {
+        let noted = refused.map(|why| (Instant::now(), why));
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = noted;
+    }
+
+    fn refused_just_now(&self) -> Option<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSAL_TOLD).map(|(_, why)| why.clone())
+    }
+
     /// Why nothing passes, with what is known of the nodes; nothing while the door is open.
     pub fn why_closed(&self) -> Option<(&'static str, String)> {
         let (reason, why) = self.gatehouse.now().situation(crate::clock::now()).closed?;
+        let why = match self.refused_just_now() {
+            Some(refused) if reason == NO_PROOF => format!("{why}; refused was that of {refused}"),
+            _ => why,
+        };
         let silent = self.nodes.iter().filter(|node| node.is_silent()).count();
         let why = match (silent, self.nodes.len()) {
             (0, _) => why,

@@ -1,6 +1,7 @@
 //! What a gate tells at its admin address, and that the page for operators explains all of it.
 
 use nitro_elect::http::{self, Admin, Bounds, client::Client};
+use nitro_elect::verify::Accept;
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
@@ -41,6 +42,16 @@ async fn ready_is_open_and_the_numbers_say_so_too() {
     for told in ["open 1", "term 7", "forwarded_total 1", "closed{reason=\"no_proof\"} 0"] {
         assert!(open.contains(&format!("nitro_elect_gate_{told}\n")), "{told}: {open}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_refuses_what_it_is_shown_says_whose_it_was_and_why() {
+    let scene = Scene::with(|config| config.accept = Accept::default()).await;
+    scene.leader(0, 7).data().await.unwrap_err();
+    let ready = probes(&scene).await.get("/readyz").await.unwrap();
+    let told = String::from_utf8(ready.body.to_vec()).unwrap();
+    assert!(ready.code == 503 && told.contains("refused was that of node-1"), "{told}");
+    assert!(told.contains("the proof is worth simulated"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
