@@ -1,6 +1,9 @@
 //! A connection to the resource that forwards nothing without a valid ticket, and that is never dropped before its end:
 //! when its user lets it go, writing is shut down, and what the resource still says is read and discarded until the
 //! resource's own end of the stream. A reset would leave it at work on what it has received.
+//!
+//! A reset that comes from there is no such end, as the network may have made it; but over a Unix socket it can only mean
+//! that the resource has closed its end with something unread (unix(7)), so it counts as one.
 
 use std::future::Future;
 use std::io;
@@ -18,8 +21,28 @@ use crate::transport::stream::Stream;
 /// The connection. See the module.
 pub struct Upstream {
     /// Nothing once it has ended.
-    open: Option<(Stream, Ticket)>,
+    open: Option<Open>,
     pass: watch::Receiver<Pass>,
+}
+
+struct Open {
+    stream: Stream,
+    ticket: Ticket,
+    /// Whether nothing but the resource itself can have reset it.
+    is_local: bool,
+}
+
+impl Open {
+    /// Notes how the resource's side ended: by its end of the stream, or by an error.
+    fn ended(&mut self, error: Option<&io::Error>) {
+        match error {
+            None => self.ticket.at_end(),
+            Some(error) if self.is_local && error.kind() == io::ErrorKind::ConnectionReset => {
+                self.ticket.at_end()
+            }
+            Some(error) => tracing::warn!(%error, "a connection to the resource broke before its end"),
+        }
+    }
 }
 
 impl Upstream {
@@ -28,7 +51,8 @@ impl Upstream {
         let stream = connect(resource, None, DIAL_DEADLINE).await?;
         ticket.opened();
         let pass = ticket.watch();
-        Ok(Upstream { open: Some((stream, ticket)), pass })
+        let is_local = matches!(resource, Endpoint::Unix(_));
+        Ok(Upstream { open: Some(Open { stream, ticket, is_local }), pass })
     }
 
     /// Ends when nothing more may be forwarded.
@@ -36,11 +60,9 @@ impl Upstream {
         over(self.pass.clone())
     }
 
-    fn ended(&mut self, by_resource: bool) {
-        if let Some((_, mut ticket)) = self.open.take()
-            && by_resource
-        {
-            ticket.at_end();
+    fn ended(&mut self, error: Option<&io::Error>) {
+        if let Some(mut open) = self.open.take() {
+            open.ended(error);
         }
     }
 }
@@ -56,16 +78,16 @@ impl AsyncRead for Upstream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let (room, Some((stream, _))) = (buffer.remaining(), &mut self.open) else {
+        let (room, Some(Open { stream, .. })) = (buffer.remaining(), &mut self.open) else {
             return Poll::Ready(Ok(()));
         };
         match Pin::new(stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) if room > 0 && buffer.filled().len() == before => {
-                self.ended(true);
+                self.ended(None);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
-                self.ended(false);
+                self.ended(Some(&error));
                 Poll::Ready(Err(error))
             }
             polled => polled,
@@ -81,21 +103,23 @@ impl AsyncWrite for Upstream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.open {
             // The look at the clock comes right before the write, each time.
-            Some((stream, ticket)) if ticket.is_valid() => Pin::new(stream).poll_write(context, bytes),
+            Some(Open { stream, ticket, .. }) if ticket.is_valid() => {
+                Pin::new(stream).poll_write(context, bytes)
+            }
             _ => Poll::Ready(Err(is_over())),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.open {
-            Some((stream, _)) => Pin::new(stream).poll_flush(context),
+            Some(Open { stream, .. }) => Pin::new(stream).poll_flush(context),
             None => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.open {
-            Some((stream, _)) => Pin::new(stream).poll_shutdown(context),
+            Some(Open { stream, .. }) => Pin::new(stream).poll_shutdown(context),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -103,34 +127,31 @@ impl AsyncWrite for Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        let Some((stream, ticket)) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
         // Without a runtime the process is ending: the mark stays set, which says that this end was not seen.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(drain(stream, ticket));
+            runtime.spawn(drain(open));
         }
     }
 }
 
 /// Waits for the resource's end of the stream.
-async fn drain(mut stream: Stream, mut ticket: Ticket) {
-    let pass = ticket.watch();
+async fn drain(mut open: Open) {
+    let pass = open.ticket.watch();
     let to_its_end = async {
         // A resource that is gone already cannot be told; what it says is read all the same.
-        let _may_be_gone = stream.shutdown().await;
+        let _may_be_gone = open.stream.shutdown().await;
         let mut discarded = vec![0; COPY_CHUNK];
         loop {
-            match stream.read(&mut discarded).await {
-                Ok(0) => return true,
+            match open.stream.read(&mut discarded).await {
+                Ok(0) => return open.ended(None),
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the resource broke before its end");
-                    return false;
-                }
+                Err(error) => return open.ended(Some(&error)),
             }
         }
     };
     tokio::select! {
-        is_end = to_its_end => if is_end { ticket.at_end() },
+        () = to_its_end => {}
         () = abandoned(pass) => {}
     }
 }

@@ -3,6 +3,10 @@
 use nitro_elect::gate::leave_word;
 use nitro_elect_protocol::ids::Term;
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::thread;
 use std::time::Duration;
 
 use crate::presenter::{Scene, line, until};
@@ -108,6 +112,37 @@ async fn after_a_kill_the_fence_command_runs_before_anybody_is_let_in() {
     let mut proving = scene.leader(0, 7).keep_proving();
     proving.opened().await;
     assert_eq!(scene.resource.text(), "one\n");
+}
+
+/// Waits until so much has come, and closes with it unread.
+fn close_unread(stream: impl AsRawFd) {
+    let mut waiting = 0;
+    while waiting == 0 {
+        // SAFETY: FIONREAD writes one number, to where it is told to.
+        assert_eq!(unsafe { libc::ioctl(stream.as_raw_fd(), libc::FIONREAD, &mut waiting) }, 0);
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_is_the_resources_end_over_a_unix_socket_and_a_doubt_over_tcp() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("socket");
+    let (local, tcp) = (UnixListener::bind(&path).unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let over_tcp = format!("tcp://{}", tcp.local_addr().unwrap());
+    thread::spawn(move || close_unread(local.accept().unwrap().0));
+    thread::spawn(move || close_unread(tcp.accept().unwrap().0));
+    for (upstream, is_end) in [(format!("unix://{}", path.display()), true), (over_tcp, false)] {
+        let scene = Scene::with(|config| config.upstream = upstream.parse().unwrap()).await;
+        let mut stream = scene.leader(0, 7).data().await.unwrap();
+        assert!(line(&mut stream, "never read").await.is_err());
+        until("the end of the connection", || scene.gate.situation().connections == 0).await;
+        let mut next = scene.leader(1, 8).keep_proving();
+        match is_end {
+            true => next.opened().await,
+            false => next.refused("broke before the resource ended them").await,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
