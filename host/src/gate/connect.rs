@@ -198,13 +198,14 @@ async fn prove(
     }
 }
 
-/// Answers a nonce, with a proof if there is one; whether there was.
+/// Answers a nonce, with a proof if there is one; whether there was. A node that does not lead is not asked for one: while
+/// nobody leads it would wait for whoever is next, and the program with it.
 async fn answer(
     gate: &mut TlsStream<TcpStream>,
     node: &mut Node,
     nonce: Nonce,
 ) -> Result<bool, ConnectFailure> {
-    let proof = node.proof(nonce).await?;
+    let proof = if node.leads().await? { node.proof(nonce).await? } else { None };
     let (shown, message) = match proof {
         Some(text) => (true, ToGate::Proof(ByteBuf::from(text))),
         None => (false, ToGate::NoProof),

@@ -112,6 +112,30 @@ async fn a_local_port_does_not_speak_to_a_gate_with_another_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_hung_up_on_at_once_though_its_node_waits_for_the_next_leader() {
+    let beside = Beside::set(false).await;
+    let leader = r#"{"leader":null,"term":0,"lease_ms":0,"as_of":null,"self":false,"assurance":null,"proof":null,"diagnosis":[]}"#;
+    let node = axum::Router::new()
+        .route("/v1/leader", axum::routing::get(move || async move { leader }))
+        .route("/v1/proof", axum::routing::get(async || std::future::pending::<&str>().await));
+    let listener = http::bind(&Admin::Beside { port: 0 }).await.unwrap();
+    let admin = listener.local_addr().unwrap();
+    tokio::spawn(async move { http::serve_routes(listener, node, &Bounds::default()).await });
+    let path = beside.cluster.directory().join("port");
+    let local = Listener::bind(&Endpoint::Unix(path.clone()), Exposure::LoopbackOnly).await.unwrap();
+    let config = ConnectConfig {
+        gate: beside.gate.address().into(),
+        gate_key: ExpectedKey::Exactly(beside.gate.key()),
+        identity: TlsIdentity::of(&keys::load(&beside.cluster.state(0)).unwrap()),
+        admin: (admin, None),
+        wait: Duration::ZERO,
+    };
+    tokio::spawn(serve(config, local));
+    let said = tokio::time::timeout(Duration::from_secs(5), through(&path, "early")).await;
+    assert_eq!(said.expect("it does not wait for the node"), "hung up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_asks_nodes_hears_of_the_leader_and_says_when_none_answers() {
     let beside = Beside::set(true).await;
     let term = beside.node.leadership().current().unwrap().term().unwrap();
