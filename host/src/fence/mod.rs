@@ -94,7 +94,8 @@ pub struct Admitted {
 impl Fence {
     /// A fence whose state is in a directory, which is made if it is not there; one process at a time.
     ///
-    /// `authority` says whose proofs count, `accept` what is enough beside an attested enclave.
+    /// `authority` says whose proofs count, `accept` what is enough beside an attested enclave: the leader of an open
+    /// cluster, of which anybody may be a voter, is admitted by `Accept { open: true, .. }` alone.
     pub fn open(dir: &Path, authority: Authority, accept: Accept) -> Result<Self, StateError> {
         let state = FenceState::open(dir, authority.cluster())?;
         let highest = AtomicU64::new(state.record().term.0);
