@@ -23,8 +23,10 @@ pub const STRANGERS_MAX: usize = 128;
 pub const STRANGERS_PER_IP_MAX: usize = 96;
 /// Connections of one key: a program's pool, and its next one.
 pub const CONNECTIONS_PER_KEY: usize = 1024;
-/// Proofs of one key that are read or judged at once: each may take a mebibyte.
-pub const PROOFS_PER_KEY: usize = 4;
+/// Proofs of one key that are read or judged at once, on connections for proofs, and as many on others: each may take a
+/// mebibyte. Connections for proofs have places of their own, as a thousand programs that come too early would else keep
+/// out the proof that lets them in.
+pub const PROOFS_PER_KEY: usize = 2;
 /// How long a place for proofs stays taken after one that was refused, so that a voter that lies has 40 judged a second.
 pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 /// For how long a proof that was refused is told of as a reason why the gate is closed.

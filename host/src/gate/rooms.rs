@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::limits::OPEN_MEMBERS_MAX;
 
 use super::limits::{CONNECTIONS_PER_KEY, PROOFS_PER_KEY};
+use super::wire::Purpose;
 use crate::verify::Authority;
 
 /// See the module.
@@ -26,8 +27,8 @@ pub struct Rooms {
 pub struct Room {
     /// Places for its connections.
     pub connections: Arc<Semaphore>,
-    /// Places for proofs that are read or judged.
-    pub proofs: Semaphore,
+    /// Places for proofs that are read or judged, on connections for proofs and on others.
+    proofs: [Semaphore; 2],
     /// What people call it.
     pub name: String,
     /// Why its last proof opened nothing, as it was told.
@@ -89,6 +90,13 @@ impl Rooms {
 }
 
 impl Room {
+    /// A place for a proof on a connection for this.
+    pub async fn proof_place(&self, purpose: Purpose) -> SemaphorePermit<'_> {
+        let [proving, others] = &self.proofs;
+        let places = if purpose == Purpose::Prove { proving } else { others };
+        places.acquire().await.expect("the semaphore is never closed")
+    }
+
     /// Notes what became of its newest proof; whether that is worth a line.
     pub fn is_news(&self, refused: Option<String>) -> bool {
         let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,8 +106,9 @@ impl Room {
     }
 
     fn of(name: String) -> Arc<Room> {
-        let (connections, proofs) = (Semaphore::new(CONNECTIONS_PER_KEY), Semaphore::new(PROOFS_PER_KEY));
-        Arc::new(Room { connections: Arc::new(connections), proofs, name, refused: Mutex::default() })
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_PER_KEY));
+        let proofs = [PROOFS_PER_KEY; 2].map(Semaphore::new);
+        Arc::new(Room { connections, proofs, name, refused: Mutex::default() })
     }
 }
 

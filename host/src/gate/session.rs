@@ -100,7 +100,7 @@ impl Presenter {
     /// Asks for proof after proof.
     async fn prove(mut self) -> Result<(), WireError> {
         loop {
-            let shown = self.exchange().await?;
+            let shown = self.exchange(Purpose::Prove).await?;
             let pause = if shown.is_ok() { self.shared.pace } else { self.shared.pace / 4 };
             let answer = match shown {
                 Ok(()) => self.open(),
@@ -117,9 +117,9 @@ impl Presenter {
     }
 
     /// Has one nonce answered.
-    async fn exchange(&mut self) -> Result<Result<(), Closed>, WireError> {
+    async fn exchange(&mut self, purpose: Purpose) -> Result<Result<(), Closed>, WireError> {
         let room = self.room.clone();
-        let _place = room.proofs.acquire().await.expect("the semaphore is never closed");
+        let _place = room.proof_place(purpose).await;
         let nonce = self.shared.gatehouse.now().nonce();
         send(&mut self.stream, &FromGate::Nonce(nonce)).await?;
         let shown = match read_to_gate(&mut FrameReader::new(&mut self.stream), true).await? {
@@ -157,7 +157,7 @@ impl Presenter {
         if let Ok(ticket) = enter(&self.shared, self.key).await {
             return Ok(Ok(ticket));
         }
-        match self.exchange().await? {
+        match self.exchange(Purpose::Data).await? {
             Ok(()) => Ok(enter(&self.shared, self.key).await),
             Err(why) => Ok(Err(why)),
         }

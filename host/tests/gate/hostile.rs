@@ -4,6 +4,7 @@ use nitro_elect::gate::wire::{FromGate, Purpose, ToGate, send};
 use nitro_elect::transport::tls::TlsIdentity;
 use nitro_elect_protocol::ids::Nonce;
 use serde_bytes::ByteBuf;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::presenter::{Presenter, Scene, line, said, until};
@@ -71,6 +72,20 @@ async fn a_lower_term_stays_out_after_a_higher_one_and_after_a_restart() {
     assert!(scene.leader(0, 7).data().await.unwrap_err().contains("term 7 is over"));
     let scene = scene.replaced(|_| {}).await;
     assert!(scene.leader(0, 7).data().await.unwrap_err().contains("term 7 is over"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_come_before_their_node_leads_do_not_keep_its_proof_out() {
+    let scene = Scene::set().await;
+    let leader = scene.leader(0, 7);
+    let mut early = Vec::new();
+    for _ in 0..16 {
+        early.push(leader.hello(Purpose::Data).await); // each is asked for a proof, in turn, and has none
+    }
+    assert!(matches!(said(&mut early[0]).await, FromGate::Nonce(_)));
+    let mut proving = leader.keep_proving();
+    let opened = tokio::time::timeout(Duration::from_secs(5), proving.opened()).await;
+    assert!(opened.is_ok(), "the places of those who do not answer are others");
 }
 
 #[tokio::test(flavor = "multi_thread")]
