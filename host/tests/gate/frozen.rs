@@ -34,6 +34,13 @@ async fn gate(operator: &mut Operator, resource: &Resource) -> SocketAddr {
     listen
 }
 
+/// Whether no thread of a process runs: each stops when it next comes to the signal, not when that is sent.
+fn is_frozen(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat")).unwrap();
+    threads.map(|thread| stat(thread.unwrap())).all(|stat| stat.contains(") T "))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_was_frozen_forwards_nothing_of_what_piled_up() {
     let (mut operator, resource) = (Operator::new(), Resource::start());
@@ -43,6 +50,7 @@ async fn a_gate_that_was_frozen_forwards_nothing_of_what_piled_up() {
     let mut stream = leader.data().await.unwrap();
     line(&mut stream, "before").await.unwrap();
     signal(operator.pid("the-gate"), libc::SIGSTOP);
+    until("the stop", || is_frozen(operator.pid("the-gate"))).await;
     let flood = tokio::spawn(async move { while stream.write_all(&[b'x'; 4096]).await.is_ok() {} });
     tokio::time::sleep(Duration::from_millis(1200)).await; // a lease and more since its proof
     assert_eq!(resource.text(), "before\n");
