@@ -45,8 +45,7 @@ impl Cgroup {
 
     /// Kills everything in it.
     pub fn kill(&self) {
-        // The processes are killed one by one besides.
-        let _refused = fs::write(self.dir.join("cgroup.kill"), "1");
+        kill(&self.dir);
     }
 
     /// Whether no process is in it.
@@ -62,6 +61,12 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         let _not_empty = fs::remove_dir(&self.dir);
     }
+}
+
+/// Kills everything in a cgroup.
+pub fn kill(dir: &Path) {
+    // The processes are killed one by one besides.
+    let _refused = fs::write(dir.join("cgroup.kill"), "1");
 }
 
 /// Removes those of runners that were killed. One that is not empty stays: the system does not remove it.

@@ -11,18 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::limits::{KILL_RESERVE, RUNNER_LATE};
 use super::message::{FromRunner, Setup};
 use super::owner::{NoRunner, Runner};
 use super::proof::{PROOF_FILE, ProofKeeper};
 use super::rules::{Exit, Lease, Settings, Telling, Why};
-use crate::clock::{self, sleep_until};
+use crate::clock;
 use crate::core::event::Command;
 use crate::node::{Handle, Held, Worker};
 use crate::proof_file::ProofFile;
 use crate::supervisor::Link;
 use nitro_elect_protocol::ids::Nonce;
-use nitro_elect_protocol::time::Boot;
 
 /// What came of the command.
 #[derive(Debug)]
@@ -67,10 +65,6 @@ impl Work {
             lease: Duration::ZERO,
             quit: quits,
             group: None,
-            deadline: None,
-            patience: settings.patience,
-            answer_due: None,
-            is_killing: false,
             ended: None,
         };
         Ok(Work { quit, task: Some(tokio::spawn(led.run())) })
@@ -99,16 +93,8 @@ struct Led {
     proof: ProofKeeper,
     lease: Duration,
     quit: watch::Receiver<Option<i32>>,
-    /// The process group of the command while it is there.
+    /// The process group of the command, as the supervisor knows it.
     group: Option<i32>,
-    /// When it should be gone by all means: the latest end of the lease that the runner was told.
-    deadline: Option<Boot>,
-    /// How long it has once it was asked to end.
-    patience: Duration,
-    /// When the runner should have said that it is gone, if it was asked to end.
-    answer_due: Option<Boot>,
-    /// Whether the runner has said that it kills: it does its duty, however long a process takes to die.
-    is_killing: bool,
     ended: Option<Option<Exit>>,
 }
 
@@ -123,7 +109,6 @@ impl Led {
             if let Err(error) = self.follow().await {
                 return self.broken(error);
             }
-            let late = self.late();
             tokio::select! {
                 news = self.worker.news() => if news.is_err() { return Outcome::Over },
                 _ = self.quit.changed() => {}
@@ -131,26 +116,12 @@ impl Led {
                     None => return self.broken(NoRunner::Lost),
                     Some(report) => if let Some(outcome) = self.hear(report).await { return outcome },
                 },
-                () = late => return self.broken(NoRunner::Lost),
             }
         }
     }
 
-    /// Waits until the runner is late, at the lease's end or when patience is over: then the command is killed from here
-    /// too, and soon after that the runner counts as lost.
-    fn late(&self) -> impl Future<Output = ()> + use<> {
-        let group = self.group;
-        let due = self.deadline.into_iter().chain(self.answer_due).min();
-        async move {
-            let Some(due) = due else { return std::future::pending().await };
-            sleep_until(due).await;
-            group.into_iter().for_each(|group| super::children::signal_group(group, libc::SIGKILL));
-            sleep_until(due + RUNNER_LATE).await;
-        }
-    }
-
     fn broken(&self, error: NoRunner) -> Outcome {
-        self.runner.kill(self.group);
+        self.runner.kill();
         Outcome::Broken(error)
     }
 
@@ -172,10 +143,6 @@ impl Led {
         };
         let length = self.lease;
         let lease = held.map(|Held { term, until }| Lease { term, until, length });
-        self.deadline = self.deadline.max(lease.map(|lease| lease.until));
-        let is_awaited = (end || quit.is_some()) && !self.is_killing;
-        let asked = is_awaited.then(|| clock::boot() + self.patience + KILL_RESERVE);
-        self.answer_due = asked.map(|due| self.answer_due.unwrap_or(due));
         self.runner.order(|order| (order.lease, order.end, order.quit) = (lease, end, quit)).await
     }
 
@@ -235,14 +202,10 @@ impl Led {
     async fn heed(&mut self, telling: Telling) -> Option<Outcome> {
         match telling {
             Telling::Asked { why } => tracing::info!(event = "work_asked", "the command is to end: {why}"),
-            Telling::Killed => {
-                self.is_killing = true;
-                tracing::warn!(event = "work_killed", "the command did not end: it is killed");
-            }
+            Telling::Killed => tracing::warn!(event = "work_killed", "the command did not end: it is killed"),
             Telling::Gone { term, exit, why } => self.gone(term, exit, why),
             Telling::Clear { order } if order == self.runner.ordered().number => {
                 self.proof.remove();
-                (self.deadline, self.answer_due, self.is_killing) = (None, None, false);
                 if self.worker.ended().await.is_err() {
                     return Some(Outcome::Over);
                 }

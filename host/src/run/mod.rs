@@ -21,5 +21,6 @@ pub mod runner;
 
 mod cgroup;
 mod children;
+mod due;
 mod wakeups;
 mod watchdog;

@@ -13,11 +13,15 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::cgroup;
 use super::children::signal_group;
+use super::due::Due;
 use super::limits::{LINES_WAITING, RUNNER_BEGINS};
 use super::message::{FromRunner, Lines, Setup, ToRunner, line};
-use super::rules::Order;
+use super::rules::{Order, Settings, Telling};
+use crate::clock::{self, sleep_until};
 use crate::help::Help;
+use nitro_elect_protocol::time::Boot;
 
 /// This program, even if another file has its name by now.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -54,7 +58,10 @@ pub struct Runner {
     writer: OwnedWriteHalf,
     reports: mpsc::Receiver<FromRunner>,
     order: Order,
-    once: bool,
+    settings: Settings,
+    due: Due,
+    /// The process group of the command while it is there.
+    group: Option<i32>,
     /// The cgroup that its command is in, if there is one.
     pub cgroup: Option<PathBuf>,
 }
@@ -68,8 +75,8 @@ impl Runner {
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         let (tell, reports) = mpsc::channel(LINES_WAITING);
         tokio::spawn(listen(reader, tell));
-        let (order, once) = (Order::default(), setup.settings.once);
-        let mut runner = Runner { process, writer, reports, order, once, cgroup: None };
+        let (order, due, settings) = (Order::default(), Due::default(), setup.settings);
+        let mut runner = Runner { process, writer, reports, order, settings, due, group: None, cgroup: None };
         runner.say(&ToRunner::Setup(setup)).await?;
         match timeout(RUNNER_BEGINS, runner.next()).await {
             Ok(Some(FromRunner::Ready { cgroup })) => Ok(Runner { cgroup, ..runner }),
@@ -79,7 +86,7 @@ impl Runner {
 
     /// Whether the command is not started again once it ended by itself.
     pub fn is_for_once(&self) -> bool {
-        self.once
+        self.settings.once
     }
 
     /// What was ordered last.
@@ -91,6 +98,7 @@ impl Runner {
     pub async fn order(&mut self, change: impl FnOnce(&mut Order)) -> Result<(), NoRunner> {
         let before = self.order;
         change(&mut self.order);
+        self.due.ordered(&self.order, self.settings.patience, clock::boot());
         if self.order == before {
             return Ok(());
         }
@@ -103,15 +111,52 @@ impl Runner {
         self.say(&ToRunner::Signal(signal)).await
     }
 
-    /// What it tells next; nothing once it is gone.
+    /// What it tells next; nothing once it is gone, or stands still where it should have ended the command.
+    ///
+    /// A command whose runner is late is killed from here too, and soon after that the runner counts as lost.
     pub async fn next(&mut self) -> Option<FromRunner> {
-        self.reports.recv().await
+        loop {
+            let now = clock::boot();
+            let lost = self.due.lost_at(now);
+            if lost.is_some() {
+                self.kill_command();
+            }
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => return report.inspect(|report| self.note(report)),
+                () = at(lost.or(self.due.late_at())) => if lost.is_some() { return None },
+            }
+        }
+    }
+
+    fn note(&mut self, report: &FromRunner) {
+        match report {
+            FromRunner::Started { process, .. } => self.group = Some(*process),
+            FromRunner::Told(telling) => {
+                if matches!(telling, Telling::Gone { .. }) {
+                    self.group = None;
+                }
+                self.due.told(*telling, &self.order);
+            }
+            FromRunner::Ready { .. } | FromRunner::CannotStart { .. } => {}
+        }
+    }
+
+    /// What is to be made an end of when this runner is lost: the command's process group, or until there is one the
+    /// runner's, and its cgroup.
+    pub fn remains(&self) -> (i32, Option<&PathBuf>) {
+        (self.group.unwrap_or(self.process), self.cgroup.as_ref())
     }
 
     /// Ends a runner that does not do its duty, and the command with it.
-    pub fn kill(&self, group: Option<i32>) {
-        group.into_iter().for_each(|group| signal_group(group, libc::SIGKILL));
+    pub fn kill(&self) {
+        self.kill_command();
         signal_group(self.process, libc::SIGKILL);
+    }
+
+    fn kill_command(&self) {
+        self.cgroup.iter().for_each(|cgroup| cgroup::kill(cgroup));
+        self.group.into_iter().for_each(|group| signal_group(group, libc::SIGKILL));
     }
 
     async fn say(&mut self, message: &ToRunner) -> Result<(), NoRunner> {
@@ -121,6 +166,12 @@ impl Runner {
             _ => Err(NoRunner::Lost),
         }
     }
+}
+
+/// Waits until this moment; for ever, without one.
+async fn at(when: Option<Boot>) {
+    let Some(when) = when else { return std::future::pending().await };
+    sleep_until(when).await;
 }
 
 /// Starts the process, in a group of its own: no terminal ends it.

@@ -129,6 +129,7 @@ async fn whatever_becomes_of_the_leader_two_commands_never_run_at_once() {
     assert!(!is_running(next), "its runner needed nobody to tell it the time");
     signal(node, libc::SIGCONT);
     let led = cluster.agreement(third.0).await;
+    assert!(is_running(node), "its runner did what it owed while it stood still");
 
     let (code, text) = cluster.resign(&led.leader);
     assert_eq!(code, Some(0), "{text}");
