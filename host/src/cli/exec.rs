@@ -105,6 +105,7 @@ async fn exec(config: ExecConfig) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(match ended {
         Ended::Command(exit) => exit.map_or(CANNOT_START, Exit::code),
         Ended::Idle => 0,
+        Ended::AtOnce(signal) => Exit::Signal(signal).code(),
     }))
 }
 
@@ -146,11 +147,10 @@ fn authority(args: &Args) -> Result<Authority, Failure> {
     Ok(Authority::Open(Box::new(trust_of_open(args.trust.as_deref())?)))
 }
 
-/// The signals that an exec heeds. The second one that tells it to end does so at once.
+/// The signals that an exec heeds.
 struct Heeded {
     ending: Signals,
     passed_on: [Signal; 3],
-    told: bool,
 }
 
 impl Heeded {
@@ -160,19 +160,13 @@ impl Heeded {
             signal(SignalKind::user_defined2())?,
             signal(SignalKind::window_change())?,
         ];
-        Ok(Heeded { ending: Signals::take()?, passed_on, told: false })
+        Ok(Heeded { ending: Signals::take()?, passed_on })
     }
 
     async fn next(&mut self) -> Heard {
         let [first, second, window] = &mut self.passed_on;
         tokio::select! {
-            signal = self.ending.next() => {
-                if std::mem::replace(&mut self.told, true) {
-                    // Its runner ends with this process, and the command with that.
-                    std::process::exit(i32::from(signal.exit_code()));
-                }
-                Heard::End(signal.number())
-            }
+            signal = self.ending.next() => Heard::End(signal.number()),
             _ = first.recv() => Heard::PassOn(libc::SIGUSR1),
             _ = second.recv() => Heard::PassOn(libc::SIGUSR2),
             _ = window.recv() => Heard::PassOn(libc::SIGWINCH),

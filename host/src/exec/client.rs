@@ -1,5 +1,6 @@
 //! `exec` itself: between the node's socket and a runner of its own.
 
+use nix::sys::prctl;
 use std::time::Duration;
 
 use super::config::{ExecConfig, ExecError};
@@ -16,6 +17,8 @@ use crate::run::message::{FromRunner, Setup};
 use crate::run::owner::{NoRunner, Runner};
 use crate::run::proof::{ProofKeeper, of_this_exec};
 use crate::run::rules::{Lease, Telling};
+use crate::supervisor::limits::SWEEP_DEADLINE;
+use crate::supervisor::sweep;
 use crate::verify::Authority;
 use nitro_elect_protocol::ids::Term;
 use nitro_elect_protocol::time::Boot;
@@ -27,6 +30,8 @@ pub enum Ended {
     Command(Option<Exit>),
     /// It was told to end while no command ran.
     Idle,
+    /// It was told to end at once, by this signal.
+    AtOnce(i32),
 }
 
 /// An exec at work.
@@ -52,7 +57,10 @@ pub struct Exec {
 
 impl Exec {
     /// Attaches to the node, and makes ready to run the command.
+    ///
+    /// From then on this process inherits the orphans of all that it starts.
     pub async fn begin(config: ExecConfig) -> Result<Exec, ExecError> {
+        prctl::set_child_subreaper(true).map_err(|error| NoRunner::NotStarted(error.into()))?;
         let connection = Connection::attach(&config).await?;
         let failed = |source| PlaceError::Directory { dir: config.state.clone(), source };
         let proof = ProofKeeper::new(&config.state, &of_this_exec()).map_err(failed)?;
@@ -77,10 +85,19 @@ impl Exec {
         })
     }
 
-    /// Runs the command whenever the node leads, until it has ended by itself or `signals` says so.
+    /// Runs the command whenever the node leads, until it has ended by itself or `signals` says so. When this returns,
+    /// nothing of the command is left, unless it says what.
     ///
     /// What `signals` gives is passed on; the signals of [`EndSignal`](crate::signals::EndSignal) end the command for good.
-    pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Heard) -> Result<Ended, ExecError> {
+    pub async fn run(mut self, signals: impl AsyncFnMut() -> Heard) -> Result<Ended, ExecError> {
+        let ended = self.serve(signals).await;
+        if self.works {
+            self.clear_away().await;
+        }
+        ended
+    }
+
+    async fn serve(&mut self, mut signals: impl AsyncFnMut() -> Heard) -> Result<Ended, ExecError> {
         loop {
             if let Some(ended) = self.ended.take_if(|_| !self.works) {
                 return Ok(ended);
@@ -90,7 +107,9 @@ impl Exec {
             }
             tokio::select! {
                 heard = signals() => match heard {
+                    Heard::End(signal) if self.quit.is_some() => return Ok(Ended::AtOnce(signal)),
                     Heard::End(signal) => {
+                        tracing::info!("stopping; once more ends at once");
                         self.quit = Some(signal);
                         self.order().await?;
                     }
@@ -104,8 +123,24 @@ impl Exec {
                     Some(report) => self.hear(report).await?,
                     None => return Err(NoRunner::Lost.into()),
                 },
+                () = due(self.lease.map(|lease| lease.until)) => {
+                    self.lease = None;
+                    self.order().await?;
+                }
                 () = due(self.ask) => self.ask().await?,
             }
+        }
+    }
+
+    /// Ends the runner and all that it has started; the node need not wait for the lease only if nothing is left.
+    async fn clear_away(&mut self) {
+        match sweep([self.runner.remains()], SWEEP_DEADLINE) {
+            Ok(()) => {
+                if let Some(connection) = &mut self.connection {
+                    let _node_waits_for_the_lease = connection.say(&ToNode::Ended).await;
+                }
+            }
+            Err(left) => tracing::error!(event = "work_left", "{left}"),
         }
     }
 

@@ -37,7 +37,7 @@ pub mod watch;
 
 pub use birth::{Birth, birth};
 pub use link::{Link, RunnerId, Unsupervised};
-pub use sweep::children_of;
+pub use sweep::{children_of, sweep};
 
 use nix::sys::prctl;
 use std::io;
@@ -72,7 +72,7 @@ pub fn supervise(log: impl FnOnce()) -> Result<ExitCode, CannotSupervise> {
     let mut watch = Watch::new(node, line);
     let end = watch.until_its_end(&signals)?;
     let seen = Instant::now();
-    let swept = sweep::sweep(watch.estate(), SWEEP_DEADLINE);
+    let swept = sweep(watch.estate().commands(), SWEEP_DEADLINE);
     let judged = watch.estate().judge(end, swept);
     let sent =
         judged.map(|()| watch.will().map(|will| deliver(will, watch.estate().voters(), WILL_DEADLINE)));

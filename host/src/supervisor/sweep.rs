@@ -1,9 +1,9 @@
-//! Making an end of what a node left behind.
+//! Making an end of what a node left behind, or an `exec` whose runner is gone.
 //!
 //! The supervisor is the subreaper of everything below it: whoever descends from the node, by however many forks and
 //! sessions, hangs somewhere below the supervisor, and becomes its own child when all between are gone. So "no child is
 //! left" means that nothing is left, and needs no list of what was started. The exceptions are what never descended from
-//! the node: a process that some other service started at its wish.
+//! the node: a process that some other service started at its wish. An `exec` is the same to what its runner starts.
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::estate::{End, Estate};
+use super::estate::End;
 
 /// How often it is looked whether the killed are gone: a process dies in less than that.
 const LOOK: Duration = Duration::from_micros(500);
@@ -53,11 +53,17 @@ fn end(status: i32) -> End {
     }
 }
 
-/// Kills whatever is left of the node until nothing is, and every cgroup it named is empty; or says what is not.
-pub fn sweep(estate: &Estate, within: Duration) -> Result<(), String> {
+/// Kills whatever is below this process until nothing is, and the cgroup of every command is empty; or says what is not.
+///
+/// `commands` are process groups that can be killed with one stroke, each with its cgroup. This process must be a
+/// subreaper, and all its children those of its first thread.
+pub fn sweep<'a>(
+    commands: impl IntoIterator<Item = (i32, Option<&'a PathBuf>)>,
+    within: Duration,
+) -> Result<(), String> {
     let last = Instant::now() + within;
-    let groups: BTreeSet<i32> = estate.commands().map(|(group, _)| group).collect();
-    let cgroups: Vec<&PathBuf> = estate.commands().filter_map(|(_, cgroup)| cgroup).collect();
+    let (groups, cgroups): (BTreeSet<i32>, Vec<_>) = commands.into_iter().unzip();
+    let cgroups: Vec<&PathBuf> = cgroups.into_iter().flatten().collect();
     loop {
         let children = reap_all();
         let full: Vec<_> = cgroups.iter().filter(|cgroup| !is_empty(cgroup)).collect();

@@ -1,6 +1,6 @@
 //! `exec` beside nodes that run: the same command, the same promises, and a node that it does not believe.
 
-use crate::operator::{Cluster, is_running, refusal, run, signal, until};
+use crate::operator::{Cluster, children, is_running, refusal, run, signal, until};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
@@ -100,6 +100,64 @@ async fn a_signal_to_an_exec_ends_its_command_first() {
         (!cluster.spans().keys().any(|(_, one)| is_running(*one))).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn nothing_of_a_command_outlives_an_exec_that_has_lost_its_runner_or_is_told_to_end_at_once() {
+    let (mut cluster, first) = Cluster::led(3).await;
+    let running = |cluster: &Cluster| cluster.spans().keys().any(|(_, process)| is_running(*process));
+    cluster.start_exec("exec", &first.leader, "strays", &[]);
+    cluster.worker(first.term).await;
+    signal(children(cluster.operator.pid("exec"))[0], libc::SIGKILL);
+    let status = cluster.operator.end_of("exec").await;
+    assert!(!running(&cluster), "the runner was killed");
+    assert_eq!(status.code(), Some(1), "{}", cluster.operator.log("exec"));
+
+    cluster.start_exec("again", &first.leader, "strays", &[]);
+    cluster.worker(first.term).await;
+    let exec = cluster.operator.pid("again");
+    signal(children(exec)[0], libc::SIGSTOP);
+    signal(exec, libc::SIGTERM);
+    until("it was told", async || cluster.operator.log("again").contains("once more ends").then_some(()))
+        .await;
+    signal(exec, libc::SIGTERM);
+    let status = cluster.operator.end_of("again").await;
+    assert!(!running(&cluster), "the runner stood still");
+    assert_eq!(status.code(), Some(143), "{}", cluster.operator.log("again"));
+    let (code, text) = cluster.resign(&first.leader);
+    assert_eq!(code, Some(0), "the node knows that nothing is left: {text}");
+}
+
+#[tokio::test]
+async fn an_exec_whose_runner_stands_still_ends_its_command_with_the_lease() {
+    let (mut cluster, first) = Cluster::led(4).await;
+    for name in cluster.names() {
+        cluster.start_exec(&format!("exec-{name}"), &name, "plainly", &[]);
+    }
+    let work = cluster.worker(first.term).await;
+    let exec = format!("exec-{}", first.leader);
+    signal(children(cluster.operator.pid(&exec))[0], libc::SIGSTOP);
+    cluster.operator.kill_node(&first.leader).await;
+    let status = cluster.operator.end_of(&exec).await;
+    assert!(!is_running(work));
+    assert_eq!(status.code(), Some(1), "{}", cluster.operator.log(&exec));
+    cluster.worker(first.term + 1).await;
+    assert!(cluster.no_overlap() >= 2);
+}
+
+#[tokio::test]
+async fn an_exec_outlives_a_node_that_stands_still_and_begins_again_when_that_goes_on() {
+    let (mut cluster, first) = Cluster::led(1).await;
+    cluster.start_exec("exec", &first.leader, "plainly", &[]);
+    let work = cluster.worker(first.term).await;
+    let node = cluster.operator.node(&first.leader);
+    signal(node, libc::SIGSTOP);
+    until("the end of its work", async || (!is_running(work)).then_some(())).await;
+    // Longer than a runner may be late.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    signal(node, libc::SIGCONT);
+    assert_ne!(cluster.worker(first.term).await, work);
+    cluster.operator.terminate("exec").await;
 }
 
 #[tokio::test]
