@@ -1,4 +1,4 @@
-//! The signals by which a process is told to end: SIGINT, SIGTERM, SIGHUP.
+//! The signals by which a process is told to end, SIGINT, SIGTERM, SIGHUP, and those that it passes on to its command.
 
 use crate::help::Help;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,35 @@ impl Signals {
             _ = self.interrupt.recv() => EndSignal::Interrupt,
             _ = self.terminate.recv() => EndSignal::Terminate,
             _ = self.hang_up.recv() => EndSignal::HangUp,
+        }
+    }
+}
+
+/// The signals that mean nothing to this process, and are for the command that it runs: SIGUSR1, SIGUSR2, SIGWINCH. While
+/// it exists, they do not end the process.
+#[derive(Debug)]
+pub struct ForCommand {
+    first: Signal,
+    second: Signal,
+    window: Signal,
+}
+
+impl ForCommand {
+    /// Takes the signals over. Must be called on a tokio runtime.
+    pub fn take() -> io::Result<Self> {
+        Ok(ForCommand {
+            first: signal(SignalKind::user_defined1())?,
+            second: signal(SignalKind::user_defined2())?,
+            window: signal(SignalKind::window_change())?,
+        })
+    }
+
+    /// The number of the next one.
+    pub async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.first.recv() => libc::SIGUSR1,
+            _ = self.second.recv() => libc::SIGUSR2,
+            _ = self.window.recv() => libc::SIGWINCH,
         }
     }
 }

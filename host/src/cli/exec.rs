@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::accept_flags::AcceptOpenFlags;
 use crate::exec::client::{Ended, Exec, Heard};
@@ -15,7 +14,7 @@ use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
 use crate::run::command::{CANNOT_START, look_for};
 use crate::run::ending::Exit;
-use crate::signals::{NoProcess, Signals};
+use crate::signals::{ForCommand, NoProcess, Signals};
 use crate::verify::Authority;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::NodeId;
@@ -150,26 +149,18 @@ fn authority(args: &Args) -> Result<Authority, Failure> {
 /// The signals that an exec heeds.
 struct Heeded {
     ending: Signals,
-    passed_on: [Signal; 3],
+    for_command: ForCommand,
 }
 
 impl Heeded {
     fn take() -> std::io::Result<Heeded> {
-        let passed_on = [
-            signal(SignalKind::user_defined1())?,
-            signal(SignalKind::user_defined2())?,
-            signal(SignalKind::window_change())?,
-        ];
-        Ok(Heeded { ending: Signals::take()?, passed_on })
+        Ok(Heeded { ending: Signals::take()?, for_command: ForCommand::take()? })
     }
 
     async fn next(&mut self) -> Heard {
-        let [first, second, window] = &mut self.passed_on;
         tokio::select! {
             signal = self.ending.next() => Heard::End(signal.number()),
-            _ = first.recv() => Heard::PassOn(libc::SIGUSR1),
-            _ = second.recv() => Heard::PassOn(libc::SIGUSR2),
-            _ = window.recv() => Heard::PassOn(libc::SIGWINCH),
+            signal = self.for_command.next() => Heard::PassOn(signal),
         }
     }
 }

@@ -43,7 +43,7 @@ that the manifest admits, an observer: it follows, verifies and serves the same
 admin address, votes in nothing and asks no enclave. --observe makes sure of that. An observer never
 leads: CMD or --check with it is refused.
 With -p it is one of an open cluster, for trying out and for networks you trust.
-SIGTERM and SIGINT end it in order, a second one at once.
+SIGTERM, SIGINT and SIGHUP end it in order, a second one at once.
 
 The process that is started is a supervisor; the node is its one child. When the
 node dies, the supervisor makes an end of what it ran and then tells the voters, so
@@ -54,6 +54,7 @@ by SIGTERM when a third of the lease is left and no renewal came, killed with al
 that it has started before the lease ends, and started again when the node leads
 again. NITRO_ELECT_TERM is its fencing token, NITRO_ELECT_PROOF_FILE the newest
 proof that this node leads. If it ends by itself, it is started again after a while.
+SIGUSR1, SIGUSR2 and SIGWINCH are passed on to it.
 docs/LEADER_ONLY_WORK.md says what this cannot stop.
 
 Examples:

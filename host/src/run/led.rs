@@ -19,6 +19,7 @@ use crate::clock;
 use crate::core::event::Command;
 use crate::node::{Handle, Held, Worker};
 use crate::proof_file::ProofFile;
+use crate::signals::ForCommand;
 use crate::supervisor::Link;
 use nitro_elect_protocol::ids::Nonce;
 
@@ -45,7 +46,7 @@ impl Work {
         Work { quit: watch::channel(None).0, task: None }
     }
 
-    /// Makes ready to run a command whenever this node leads.
+    /// Makes ready to run a command whenever this node leads. It gets the signals that are [`ForCommand`].
     pub async fn begin(
         node: &Handle,
         supervisor: Option<Link>,
@@ -64,6 +65,7 @@ impl Work {
             proof,
             lease: Duration::ZERO,
             quit: quits,
+            for_command: ForCommand::take()?,
             group: None,
             ended: None,
         };
@@ -93,6 +95,7 @@ struct Led {
     proof: ProofKeeper,
     lease: Duration,
     quit: watch::Receiver<Option<i32>>,
+    for_command: ForCommand,
     /// The process group of the command, as the supervisor knows it.
     group: Option<i32>,
     ended: Option<Option<Exit>>,
@@ -112,6 +115,9 @@ impl Led {
             tokio::select! {
                 news = self.worker.news() => if news.is_err() { return Outcome::Over },
                 _ = self.quit.changed() => {}
+                signal = self.for_command.next() => if let Err(error) = self.runner.signal(signal).await {
+                    return self.broken(error);
+                },
                 report = self.runner.next() => match report {
                     None => return self.broken(NoRunner::Lost),
                     Some(report) => if let Some(outcome) = self.hear(report).await { return outcome },

@@ -100,8 +100,8 @@ pub enum Event {
 pub enum Action {
     /// Start the command under this term.
     Start(Term),
-    /// Send the command this signal.
-    Signal(i32),
+    /// Ask the command to end, by this signal.
+    End(i32),
     /// Kill all that it has started.
     Kill,
     /// Tell the owner.
@@ -254,7 +254,7 @@ impl Rules {
             if why != Why::ItEnded {
                 self.out.push(Action::Tell(Telling::Asked { why }));
             }
-            self.out.push(Action::Signal(self.order.quit.unwrap_or(libc::SIGTERM)));
+            self.out.push(Action::End(self.order.quit.unwrap_or(libc::SIGTERM)));
         }
         let out_of_patience = run.asked.is_some_and(|asked| asked.patience <= now);
         if out_of_patience || run.deadline <= now || self.is_orphaned {

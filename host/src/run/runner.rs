@@ -120,12 +120,17 @@ impl Runner<'_> {
         if !self.channel.is_open {
             return Ok(());
         }
+        let mut newest = None;
         for message in self.channel.read()? {
             match message {
-                ToRunner::Order(order) => self.feed(Event::Order(order)),
+                // What was ordered before is over: to a runner that was kept waiting, an old lease is no reason to end.
+                ToRunner::Order(order) => newest = Some(order),
                 ToRunner::Signal(signal) => self.signal(signal),
                 ToRunner::Setup(_) => return Err(RunnerError::NoSetup),
             }
+        }
+        if let Some(order) = newest {
+            self.feed(Event::Order(order));
         }
         if !self.channel.is_open {
             self.feed(Event::Orphaned);
@@ -158,7 +163,11 @@ impl Runner<'_> {
         for action in self.rules.handle(event, clock::boot()) {
             match action {
                 Action::Start(term) => self.start(term),
-                Action::Signal(signal) => self.signal(signal),
+                Action::End(signal) => {
+                    self.signal(signal);
+                    // One that is stopped hears of it only when it goes on.
+                    self.signal(libc::SIGCONT);
+                }
                 Action::Kill => self.kill(),
                 Action::Tell(telling) => self.channel.say(&FromRunner::Told(telling)),
             }

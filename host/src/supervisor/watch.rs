@@ -23,8 +23,8 @@ const ENDING: [(Signal, EndSignal); 3] = [
     (Signal::SIGINT, EndSignal::Interrupt),
     (Signal::SIGHUP, EndSignal::HangUp),
 ];
-/// Signals that end a process that knows nothing of them: the node is sent the same.
-const PASSED_ON: [Signal; 3] = [Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
+/// Signals that the node is sent as they are: it hands all but the first on to its command, if it has one.
+const PASSED_ON: [Signal; 4] = [Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH];
 /// Bytes of a node key's seed.
 const SEED: usize = 32;
 

@@ -303,13 +303,32 @@ async fn a_command_that_gives_no_sign_of_life_is_stopped_and_another_node_leads(
         assert_eq!(cluster.agreement(1).await, first, "as long as it gives signs of life");
     }
     assert!(is_running(work));
-    // It goes on working, and stops giving signs of life.
-    signal(work, libc::SIGUSR1);
+    // It goes on working, and stops giving signs of life: told through the supervisor and the node.
+    signal(cluster.operator.pid(&first.leader), libc::SIGUSR1);
     let second = cluster.agreement(first.term + 1).await;
     assert_ne!(second.leader, first.leader);
     cluster.worker(second.term).await;
     assert!(!is_running(work) && cluster.operator.log(&first.leader).contains("was stuck"));
     assert!(cluster.no_overlap() >= 2);
+}
+
+#[tokio::test]
+async fn a_runner_that_was_kept_waiting_under_a_lease_ends_nothing_and_a_stopped_command_hears_of_its_end() {
+    let mut cluster = Cluster::new(3).await;
+    let words = cluster.work("plainly", &["--stop-timeout", "60s"]);
+    let (first, work) = cluster.start_all_with(&words).await;
+    let runner = children(cluster.operator.node(&first.leader))[0];
+    signal(runner, libc::SIGSTOP);
+    // Longer than the lease: what the runner was told last is over when it goes on.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    signal(runner, libc::SIGCONT);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(is_running(work) && cluster.agreement(1).await == first, "the lease was renewed all the time");
+    signal(work, libc::SIGSTOP);
+    let since = Instant::now();
+    let (code, text) = cluster.resign(&first.leader);
+    assert!(code == Some(0) && since.elapsed() < Duration::from_secs(30), "{text}");
+    assert!(!is_running(work));
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn asked(why: Why) -> Action {
 }
 
 const KILLED: Action = Action::Tell(Telling::Killed);
-const TERM: Action = Action::Signal(libc::SIGTERM);
+const TERM: Action = Action::End(libc::SIGTERM);
 
 fn gone(term: u64, exit: Option<Exit>, why: Why) -> Action {
     Action::Tell(Telling::Gone { term: Term(term), exit, why })
@@ -263,7 +263,7 @@ fn whoever_is_orphaned_kills_at_once_and_is_over() {
 fn to_end_for_good_it_gets_the_signal_that_was_sent() {
     let mut world = World::running(SETTINGS);
     let done = world.order(|order| order.quit = Some(libc::SIGINT));
-    assert_eq!(done, [asked(Why::Quit), Action::Signal(libc::SIGINT)]);
+    assert_eq!(done, [asked(Why::Quit), Action::End(libc::SIGINT)]);
     let clear = Action::Tell(Telling::Clear { order: 2 });
     world.feed(Event::Exited(Exit::Code(0)));
     assert_eq!(world.feed(Event::Empty), [gone(7, Some(Exit::Code(0)), Why::Quit), clear]);
