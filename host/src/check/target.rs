@@ -96,8 +96,10 @@ async fn run(line: &str) -> Result<(), String> {
 }
 
 async fn get(server: &HostPort, path: &str) -> Result<(), String> {
-    let address = resolve(server).await.map_err(|error| error.to_string())?[0];
-    let mut stream = TcpStream::connect(address).await.map_err(|error| format!("{server}: {error}"))?;
+    let addresses = resolve(server).await.map_err(|error| error.to_string())?;
+    // Each in turn: a name such as localhost often has two, and the server listens at one.
+    let mut stream =
+        TcpStream::connect(&addresses[..]).await.map_err(|error| format!("{server}: {error}"))?;
     let version = env!("CARGO_PKG_VERSION");
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {server}\r\nUser-Agent: nitro-elect/{version}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
