@@ -19,7 +19,7 @@ use nitro_elect_protocol::electorate::Electorate;
 
 pub use fault::{Fault, FaultKind};
 pub use new::{NewError, Plan};
-pub use words::{PREFERENCES, RULES, prefer_of, rule_of};
+pub use words::{PREFERENCES, RULES, prefer_of, prefer_word, rule_of, rule_word};
 
 use crate::core::config::Observers;
 use crate::help::Help;

@@ -24,6 +24,16 @@ pub fn prefer_of(word: &str) -> Option<Prefer> {
     meaning(&PREFERENCES, word)
 }
 
+/// The word for a policy.
+pub fn rule_word(rule: Rule) -> &'static str {
+    word_for(&RULES, &rule)
+}
+
+/// The word for a preference.
+pub fn prefer_word(prefer: Prefer) -> &'static str {
+    word_for(&PREFERENCES, &prefer)
+}
+
 /// What a word means.
 pub(super) fn meaning<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
     words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)

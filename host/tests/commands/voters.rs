@@ -1,8 +1,10 @@
 //! `nitro-elect manifest diff`, `endorse`, `approve` and `replace`: changing the voters from the command line.
 
+use nitro_elect::core::config::Observers;
 use nitro_elect::manifest::Manifest;
 use nitro_elect_protocol::electorate::Voter;
 use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::policy::{Policy, Rule};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -65,10 +67,19 @@ fn diff_says_what_changes_and_that_the_step_is_allowed() {
         manifest.electorate.voters.push(newcomer(9));
         manifest.electorate.lease_ms = 2000;
         manifest.electorate.voters[0].address = "10.9.9.9:5000".into();
+        manifest.electorate.policy = Policy::of(Rule::Rotate);
+        manifest.observers = Observers::Open(5);
     });
     let diff = run(dir.path(), &["manifest", "diff", "cluster.toml", "new.toml"]);
     assert_eq!(diff.code, 0, "{}", diff.err);
-    for part in ["+ voter new-9", "lease: 1s becomes 2s", "becomes 10.9.9.9:5000", "allowed", "3 approvals"] {
+    let voters = ["+ voter new-9", "becomes 10.9.9.9:5000", "allowed", "3 approvals"];
+    let others = [
+        "lease: 1s becomes 2s",
+        "policy: priority becomes rotate",
+        "sticky: true becomes false",
+        "observers",
+    ];
+    for part in voters.into_iter().chain(others) {
         assert!(diff.out.contains(part), "{part:?} is missing in: {}", diff.out);
     }
     let json = run(dir.path(), &["manifest", "diff", "--json", "cluster.toml", "new.toml"]);
@@ -88,6 +99,14 @@ fn diff_names_every_reason_against_a_step() {
     assert_eq!(diff.code, 1);
     assert!(diff.out.contains("NOT allowed") && diff.out.contains("overlap: "), "{}", diff.out);
     assert!(diff.out.contains("the old f"), "and what to do: {}", diff.out);
+    // The other way round that would be no manifest: four voters are needed for f = 1.
+    let dir = site(4);
+    succeed(dir.path(), "cluster.toml", "fall.toml", |manifest| {
+        manifest.electorate.voters.pop();
+        manifest.electorate.f = 0;
+    });
+    let diff = run(dir.path(), &["manifest", "diff", "cluster.toml", "fall.toml"]);
+    assert!(diff.code == 1 && diff.out.contains("lower f in a step of its own before"), "{}", diff.out);
     succeed(dir.path(), "cluster.toml", "far.toml", |manifest| {
         manifest.electorate.epoch += 1;
         manifest.electorate.previous = Some(nitro_elect_protocol::ids::ElectorateDigest([1; 32]));
@@ -225,7 +244,11 @@ fn replace_writes_both_steps_and_neither_over_another_file() {
     let last = load(dir.path(), "cluster.3.toml").electorate;
     let new = last.voters.iter().find(|voter| voter.name == "c").unwrap();
     assert_eq!((new.key.to_string(), new.address.as_str()), (key, "10.0.0.3:5000"));
-    refused(&run(dir.path(), &["manifest", "replace", "c", "new-disk"]), 1, "already");
+    refused(
+        &run(dir.path(), &["manifest", "replace", "c", "new-disk"]),
+        1,
+        "newest manifest with --manifest",
+    );
     refused(&run(dir.path(), &["manifest", "replace", "z", "new-disk"]), 1, "a, b, c, d");
     let further = run(dir.path(), &["manifest", "replace", "--manifest", "cluster.3.toml", "d", "b"]);
     refused(&further, 1, "votes already");

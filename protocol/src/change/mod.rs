@@ -17,5 +17,5 @@ mod tests;
 
 pub use ledger::{Ledger, Refused};
 pub use passage::{Agreed, Missing, Passage, TooFew, may_pass};
-pub use safety::{SafeChange, Unsafe};
+pub use safety::{OverlapAdvice, SafeChange, Unsafe};
 pub use statement::{Approve, Change, Endorse, Word};

@@ -5,6 +5,7 @@
 //! added or removed: some changes of two would share enough by the slack of rounding, but the next one would not, and
 //! nobody should have to know.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::statement::Change;
@@ -68,7 +69,7 @@ pub enum Unsafe {
     /// Quorums that share too few.
     #[error(
         "a quorum of the old manifest ({} of {}) and one of the new ({} of {}) may share only {shared} {}, and f = {f} needs \
-         {}: {}", old.0, old.1, new.0, new.1, voters(*shared), f + 1, overlap_advice(*f_changes)
+         {}: {}", old.0, old.1, new.0, new.1, voters(*shared), f + 1, advice
     )]
     Overlap {
         /// Quorum and voters of the old one.
@@ -79,8 +80,8 @@ pub enum Unsafe {
         shared: usize,
         /// The larger f.
         f: usize,
-        /// Whether f is another in the new one.
-        f_changes: bool,
+        /// What to do.
+        advice: OverlapAdvice,
     },
 }
 
@@ -88,11 +89,32 @@ fn voters(count: usize) -> &'static str {
     if count == 1 { "voter" } else { "voters" }
 }
 
-fn overlap_advice(f_changes: bool) -> &'static str {
-    if f_changes {
-        "write the old f into this manifest, and change f in a step of its own before or after"
-    } else {
-        "change less at once"
+/// What an operator does about quorums that share too few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OverlapAdvice {
+    /// A voter goes, and f falls with it: as long as f is the old one, the smaller electorate cannot be.
+    #[error("lower f in a step of its own before this one")]
+    LowerFirst,
+    /// A voter comes, and f rises with it.
+    #[error("write the old f into this manifest, and raise f in a step of its own after it")]
+    RaiseAfter,
+    /// Nothing but f changes.
+    #[error("change f by one at a time")]
+    OneAtATime,
+    /// f stays.
+    #[error("change less at once")]
+    Less,
+}
+
+impl OverlapAdvice {
+    fn on(old: &Electorate, new: &Electorate) -> Self {
+        let same_voters = old.n() == new.n();
+        match old.f().cmp(&new.f()) {
+            Ordering::Equal => OverlapAdvice::Less,
+            _ if same_voters => OverlapAdvice::OneAtATime,
+            Ordering::Less => OverlapAdvice::RaiseAfter,
+            Ordering::Greater => OverlapAdvice::LowerFirst,
+        }
     }
 }
 
@@ -180,7 +202,7 @@ fn overlap(old: &Electorate, new: &Electorate) -> Option<Unsafe> {
         new: (new.quorum(), new.n()),
         shared,
         f,
-        f_changes: old.f != new.f,
+        advice: OverlapAdvice::on(old, new),
     })
 }
 

@@ -11,6 +11,7 @@ use super::{described, load, summary};
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::Format;
 use crate::duration;
+use crate::manifest::{prefer_word, rule_word};
 
 const AFTER_HELP: &str = "\
 A step is allowed if it leads to the next epoch of the same cluster, adds or
@@ -43,7 +44,10 @@ pub struct DiffArgs {
 pub fn diff(args: &DiffArgs) -> Result<ExitCode, Failure> {
     let (old, new) = (load(&args.old)?, load(&args.new)?);
     let (before, after) = (&old.electorate, &new.electorate);
-    let differences = differences(before, after);
+    let mut differences = differences(before, after);
+    if old.observers != new.observers {
+        differences.push("observers: others, which needs nobody's approval".into());
+    }
     let checked = SafeChange::check(before, after);
     let reasons = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
     let mut lines = vec![
@@ -99,9 +103,10 @@ fn differences(old: &Electorate, new: &Electorate) -> Vec<String> {
     found.extend(other("f", &old.f, &new.f));
     found.extend(other("name", &old.name, &new.name));
     found.extend(other("lease", &duration::format(old.lease()), &duration::format(new.lease())));
-    if old.policy != new.policy {
-        found.push(format!("policy: {:?} becomes {:?}", old.policy, new.policy));
-    }
+    let (policy, next) = (&old.policy, &new.policy);
+    found.extend(other("policy", &rule_word(policy.rule), &rule_word(next.rule)));
+    found.extend(other("sticky", &policy.sticky, &next.sticky));
+    found.extend(other("prefer", &prefer_word(policy.prefer), &prefer_word(next.prefer)));
     found.extend(trust_differences(old, new));
     found
 }

@@ -12,7 +12,7 @@ use super::{KeyFlag, load};
 use crate::cli::failure::Failure;
 use crate::cli::output::Format;
 use crate::help::Help;
-use crate::manifest::{MANIFEST_FILE, Manifest, WriteError};
+use crate::manifest::{MANIFEST_FILE, Manifest};
 
 const AFTER_HELP: &str = "\
 For a voter whose disk is lost: its key must never vote again, since nobody knows
@@ -65,6 +65,8 @@ enum NotReplaced {
         "without {name} there are {left} voters, but {needed} must approve: nobody can change these voters any more"
     )]
     NoQuorumLeft { name: String, left: usize, needed: usize },
+    #[error("there is a file already at {0}; nothing was written")]
+    Exists(PathBuf),
     #[error("such a manifest cannot be:{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Faulty(Vec<ElectorateFault>),
 }
@@ -78,6 +80,7 @@ impl Help for NotReplaced {
                 "make a new cluster: `nitro-elect manifest new`, with a cluster id of its own, once every old node is stopped"
                     .into()
             }
+            NotReplaced::Exists(_) => "name the newest manifest with --manifest, or move that file away".into(),
             NotReplaced::Faulty(_) => "change what each line names, or give another --address".into(),
         }
     }
@@ -95,7 +98,7 @@ pub fn replace(args: &ReplaceArgs) -> Result<ExitCode, Failure> {
     let removed = removed(&added, lost.key)?;
     let paths = [&added, &removed].map(|manifest| beside(&args.manifest, manifest.electorate.epoch));
     if let Some(path) = paths.iter().find(|path| path.exists()) {
-        return Err(WriteError::Exists { path: path.clone() }.into());
+        return Err(NotReplaced::Exists(path.clone()).into());
     }
     added.save(&paths[0])?;
     removed.save(&paths[1])?;
