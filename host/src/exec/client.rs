@@ -66,6 +66,11 @@ impl Exec {
         let proof = ProofKeeper::new(&config.state, &of_this_exec()).map_err(failed)?;
         let setup = Setup { settings: config.settings, proof_file: proof.path().into() };
         let runner = Runner::begin(&config.command, setup).await?;
+        tracing::info!(
+            event = "attached",
+            "beside the node {}: the command runs while that leads",
+            config.node
+        );
         let rules = Rules::new(vec![config.authority.clone()], config.accept);
         Ok(Exec {
             config,

@@ -85,12 +85,9 @@ async fn a_signal_to_an_exec_ends_its_command_first() {
         "ends",
         &[],
     );
-    until("it waits", async || {
-        let leader = cluster.operator.log("idle").is_empty();
-        leader.then_some(())
-    })
-    .await;
-    cluster.operator.terminate("idle").await;
+    until("it waits", async || cluster.operator.log("idle").contains("runs while that leads").then_some(()))
+        .await;
+    assert!(cluster.operator.terminate("idle").await.success());
     // One that is killed leaves its command to its runner.
     cluster.start_exec("exec", &first.leader, "strays", &[]);
     let work = cluster.worker(first.term).await;
