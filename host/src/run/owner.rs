@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::cgroup;
-use super::children::signal_group;
+use super::children::{parent_of, signal_group};
 use super::due::Due;
 use super::limits::{LINES_WAITING, RUNNER_BEGINS};
 use super::message::{FromRunner, Lines, Setup, ToRunner, line};
@@ -151,12 +151,14 @@ impl Runner {
     /// Ends a runner that does not do its duty, and the command with it.
     pub fn kill(&self) {
         self.kill_command();
-        signal_group(self.process, libc::SIGKILL);
+        kill_group(self.process, std::process::id());
     }
 
     fn kill_command(&self) {
         self.cgroup.iter().for_each(|cgroup| cgroup::kill(cgroup));
-        self.group.into_iter().for_each(|group| signal_group(group, libc::SIGKILL));
+        if let (Some(group), Ok(runner)) = (self.group, u32::try_from(self.process)) {
+            kill_group(group, runner);
+        }
     }
 
     async fn say(&mut self, message: &ToRunner) -> Result<(), NoRunner> {
@@ -165,6 +167,14 @@ impl Runner {
             Ok(Ok(())) => Ok(()),
             _ => Err(NoRunner::Lost),
         }
+    }
+}
+
+/// Kills the group that a child of this parent leads. When that child was reaped, which this process may not have heard yet,
+/// the number is nobody's or another's.
+fn kill_group(leader: i32, parent: u32) {
+    if parent_of(leader) == Some(parent) {
+        signal_group(leader, libc::SIGKILL);
     }
 }
 
