@@ -129,10 +129,10 @@ impl Watch {
     fn pass_on(&self, signal: Signal) {
         let order = ENDING.iter().find(|(ending, _)| *ending == signal).map(|(_, order)| Order::End(*order));
         let told = order.is_some_and(|order| (&self.line).write(&order.encode()).is_ok());
-        if !told {
-            // The node is not reaped, so the number is its own.
-            let _gone = kill(self.node, signal);
-        }
+        // An order is heard by a node that is stopped only when it goes on.
+        let signal = if told { Signal::SIGCONT } else { signal };
+        // The node is not reaped, so the number is its own.
+        let _gone = kill(self.node, signal);
     }
 
     /// Reads every report that lies here.

@@ -83,6 +83,9 @@ async fn a_node_that_is_stopped_is_alive_and_its_will_is_not_sent() {
     let second = cluster.agreement(first.term + 1).await;
     assert_ne!(second.leader, first.leader, "it follows when it goes on");
     assert!(!cluster.operator.log(&first.leader).contains("will"));
+    // Told to end, it goes on and does so in order.
+    signal(node, libc::SIGSTOP);
+    assert_eq!(cluster.operator.terminate(&first.leader).await.code(), Some(0));
 }
 
 #[tokio::test]
