@@ -40,6 +40,12 @@ pub async fn sleep_until(then: Boot) {
     }
 }
 
+/// Waits until `then`; for ever, without one.
+pub async fn at(then: Option<Boot>) {
+    let Some(then) = then else { return std::future::pending().await };
+    sleep_until(then).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,11 +128,11 @@ impl Exec {
                     Some(report) => self.hear(report).await?,
                     None => return Err(NoRunner::Lost.into()),
                 },
-                () = due(self.lease.map(|lease| lease.until)) => {
+                () = clock::at(self.lease.map(|lease| lease.until)) => {
                     self.lease = None;
                     self.order().await?;
                 }
-                () = due(self.ask) => self.ask().await?,
+                () = clock::at(self.ask) => self.ask().await?,
             }
         }
     }
@@ -341,10 +341,4 @@ pub enum Heard {
     End(i32),
     /// For the command alone.
     PassOn(i32),
-}
-
-/// Waits until a moment on the lease's clock; for ever, without one.
-async fn due(when: Option<Boot>) {
-    let Some(when) = when else { return std::future::pending().await };
-    clock::sleep_until(when).await;
 }

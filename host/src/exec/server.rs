@@ -60,7 +60,8 @@ struct Talk {
     supervisor: Option<Link>,
     /// As what the supervisor knows it, while it is at work.
     runner: Option<RunnerId>,
-    /// When the lease of the last proof that it was handed is over on every count.
+    /// When it can be at work no more, unless it asks again: the lease of the last proof that it was handed is over on
+    /// every count. Nothing unless it counts as at work.
     over: Option<Boot>,
     process: u32,
 }
@@ -118,6 +119,10 @@ impl Talk {
                     Ok(()) => continue,
                     Err(_) => return Gone,
                 },
+                () = clock::at(self.over) => match self.lapse().await {
+                    Ok(()) => continue,
+                    Err(Gone) => return Gone,
+                },
                 read = self.reader.read(&mut bytes) => read,
             };
             let Ok(read @ 1..) = read else { return Gone };
@@ -144,7 +149,9 @@ impl Talk {
             }
             ToNode::Prove { nonce } => {
                 let nonce = Nonce::from_hex(&nonce).map_err(|_| Gone)?;
-                let answer = self.prove(nonce).await;
+                // One that stood still for a lease begins anew.
+                let may = self.worker.works() || self.begin().await;
+                let answer = if may { self.prove(nonce).await } else { FromNode::NoProof };
                 self.say(&answer).await
             }
             ToNode::Ended => self.ended().await,
@@ -160,6 +167,8 @@ impl Talk {
         if !matches!(self.worker.begin().await, Ok(Some(_))) {
             return false;
         }
+        let Some(lease) = self.lease().await else { return false };
+        self.over = Some(clock::boot() + lease);
         if let (Some(link), None) = (&self.supervisor, self.runner) {
             match link.runner_attached() {
                 Ok(id) => self.runner = Some(id),
@@ -174,8 +183,7 @@ impl Talk {
     }
 
     async fn prove(&mut self, nonce: Nonce) -> FromNode {
-        let Ok(status) = self.node.status().await else { return FromNode::NoProof };
-        let lease = status.electorate.lease();
+        let Some(lease) = self.lease().await else { return FromNode::NoProof };
         match timeout(lease / 3, self.node.prove(nonce)).await {
             Ok(Ok(status)) => match ProofFile::of(&status).filter(|proof| proof.lease.is_some()) {
                 Some(proof) => {
@@ -187,6 +195,16 @@ impl Talk {
             },
             _ => FromNode::NoProof,
         }
+    }
+
+    async fn lease(&self) -> Option<Duration> {
+        Some(self.node.status().await.ok()?.electorate.lease())
+    }
+
+    /// It is there and has not asked for a lease's time: its runner has ended what it ran, and nobody waits for its word.
+    async fn lapse(&mut self) -> Result<(), Gone> {
+        tracing::warn!(event = "exec_lapsed", "exec {} stands still: its lease is over", self.process);
+        self.ended().await
     }
 
     async fn ended(&mut self) -> Result<(), Gone> {

@@ -19,9 +19,8 @@ use super::due::Due;
 use super::limits::{LINES_WAITING, RUNNER_BEGINS};
 use super::message::{FromRunner, Lines, Setup, ToRunner, line};
 use super::rules::{Order, Settings, Telling};
-use crate::clock::{self, sleep_until};
+use crate::clock;
 use crate::help::Help;
-use nitro_elect_protocol::time::Boot;
 
 /// This program, even if another file has its name by now.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -124,7 +123,7 @@ impl Runner {
             tokio::select! {
                 biased;
                 report = self.reports.recv() => return report.inspect(|report| self.note(report)),
-                () = at(lost.or(self.due.late_at())) => if lost.is_some() { return None },
+                () = clock::at(lost.or(self.due.late_at())) => if lost.is_some() { return None },
             }
         }
     }
@@ -176,12 +175,6 @@ fn kill_group(leader: i32, parent: u32) {
     if parent_of(leader) == Some(parent) {
         signal_group(leader, libc::SIGKILL);
     }
-}
-
-/// Waits until this moment; for ever, without one.
-async fn at(when: Option<Boot>) {
-    let Some(when) = when else { return std::future::pending().await };
-    sleep_until(when).await;
 }
 
 /// Starts the process, in a group of its own: no terminal ends it.

@@ -143,6 +143,28 @@ async fn an_exec_whose_runner_stands_still_ends_its_command_with_the_lease() {
 }
 
 #[tokio::test]
+async fn an_exec_that_stands_still_holds_up_no_hand_over_and_begins_anew_when_it_goes_on() {
+    let (mut cluster, first) = Cluster::led(3).await;
+    for name in cluster.names() {
+        cluster.start_exec(&format!("exec-{name}"), &name, "plainly", &[]);
+    }
+    let work = cluster.worker(first.term).await;
+    let exec = cluster.operator.pid(&format!("exec-{}", first.leader));
+    signal(exec, libc::SIGSTOP);
+    let (code, text) = cluster.resign(&first.leader);
+    assert!(code == Some(0) && !is_running(work), "{text}");
+    let second = cluster.agreement(first.term + 1).await;
+    cluster.worker(second.term).await;
+    signal(exec, libc::SIGCONT);
+    let admin = cluster.admin(&second.leader).to_string();
+    let home = cluster.operator.directory.path().to_owned();
+    let back = run(&home, &["resign", "--to", &first.leader, "--admin", &admin]);
+    assert!(back.status.success(), "{}", String::from_utf8_lossy(&back.stderr));
+    cluster.worker(second.term + 1).await;
+    assert!(cluster.no_overlap() >= 3);
+}
+
+#[tokio::test]
 async fn an_exec_outlives_a_node_that_stands_still_and_begins_again_when_that_goes_on() {
     let (mut cluster, first) = Cluster::led(1).await;
     cluster.start_exec("exec", &first.leader, "plainly", &[]);
