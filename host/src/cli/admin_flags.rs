@@ -44,7 +44,7 @@ impl AdminFlags {
         })?[0];
         let token = match &self.token_file {
             Some(file) => Some(Token::read(file).map_err(Failure::unreadable)?),
-            None => address.ip().is_loopback().then(|| token::left(address.port())).flatten(),
+            None => address.ip().is_loopback().then(|| token::left(address)).flatten(),
         };
         Ok((address, token))
     }

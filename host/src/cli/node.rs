@@ -376,7 +376,7 @@ fn access(args: &Args, at: SocketAddr) -> Result<(Access, Option<DrawnToken>), F
         let token = Some(Token::read(file).map_err(Failure::unreadable)?);
         return Ok((Access { hosts, token, exposed }, None));
     }
-    let drawn = DrawnToken::leave(at.port());
+    let drawn = DrawnToken::leave(at);
     if let Err(why) = &drawn {
         tracing::warn!("{why}; resign and drain are refused: {}", why.help());
     }

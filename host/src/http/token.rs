@@ -1,12 +1,15 @@
 //! The bearer token of an admin address (RFC 6750 §2.1): who has it may change what the node does.
 //!
 //! A node that was given none draws one at start and leaves it where programs of the same user on the same machine
-//! find it: in the user's runtime directory, under the admin port, readable by its owner alone.
+//! find it: in the user's runtime directory, under the admin address, readable by its owner alone. It is presented to that
+//! very address: a machine has many loopback addresses, and another user's process may listen at the same port of the
+//! next one.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -108,9 +111,9 @@ pub struct DrawnToken {
 }
 
 impl DrawnToken {
-    /// Draws a token for the admin address at this port and leaves it for the user's own programs.
-    pub fn leave(port: u16) -> Result<Self, TokenError> {
-        let (token, path) = (Token::draw()?, place(port)?);
+    /// Draws a token for this admin address and leaves it for the user's own programs.
+    pub fn leave(at: SocketAddr) -> Result<Self, TokenError> {
+        let (token, path) = (Token::draw()?, place(at)?);
         let failed = |source| TokenError::Write { path: path.clone(), source };
         if let Some(directory) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
@@ -126,13 +129,22 @@ impl Drop for DrawnToken {
     }
 }
 
-/// The token that a process of this user left for its admin port, if it is there.
-pub fn left(port: u16) -> Option<Token> {
-    Token::read(&place(port).ok()?).ok()
+/// The token that a process of this user left for its admin address, if it is there.
+pub fn left(at: SocketAddr) -> Option<Token> {
+    Token::read(&place(at).ok()?).ok()
 }
 
-fn place(port: u16) -> Result<PathBuf, NoStateHome> {
-    Ok(runtime_home()?.join(format!("admin-{port}.token")))
+fn place(at: SocketAddr) -> Result<PathBuf, NoStateHome> {
+    Ok(runtime_home()?.join(file_of(at)))
+}
+
+/// The name of an address's file. 127.0.0.1, where commands ask unless told otherwise, has the port alone in it, and so
+/// has every address at once: nobody else can listen at 127.0.0.1 then.
+fn file_of(at: SocketAddr) -> String {
+    match at.ip() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => format!("admin-{}.token", at.port()),
+        _ => format!("admin-{at}.token"),
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +165,17 @@ mod tests {
         let token = read("  0123456789abcdef\n").unwrap();
         assert!(token.is_in("Bearer 0123456789abcdef") && token.is_in("bearer 0123456789abcdef"));
         assert_eq!(format!("{token:?}"), "Token(..)");
+    }
+
+    #[test]
+    fn a_token_is_not_found_for_another_address_of_the_machine_with_the_same_port() {
+        let file = |at: &str| file_of(at.parse().unwrap());
+        assert_eq!(file("127.0.0.1:15000"), "admin-15000.token");
+        assert_eq!(file("0.0.0.0:15000"), file("127.0.0.1:15000"));
+        assert_eq!(file("[::1]:15000"), "admin-[::1]:15000.token");
+        for other in ["127.0.0.2:15000", "[::1]:15000", "[::]:15000", "10.0.0.1:15000", "127.0.0.1:15001"] {
+            assert_ne!(file(other), file("127.0.0.1:15000"), "{other}");
+        }
     }
 
     #[test]

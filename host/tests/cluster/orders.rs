@@ -4,6 +4,7 @@ use crate::operator::{Cluster, nitro_elect, refusal, run, until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -79,6 +80,31 @@ async fn nobody_else_gives_orders() {
     assert_eq!(cluster.agreement(led.term).await, led, "nothing came of any of it");
     cluster.operator.terminate(&led.leader).await;
     assert!(!left.exists(), "a token goes with its process");
+}
+
+#[test]
+fn a_token_left_for_one_address_is_not_shown_to_another_users_process_at_the_same_port() {
+    let home = tempfile::tempdir().unwrap();
+    let run = home.path().join("nitro-elect/run");
+    fs::create_dir_all(&run).unwrap();
+    for (listens, is_shown) in [("127.0.0.1", true), ("127.0.0.2", false)] {
+        let listener = TcpListener::bind((listens, 0)).unwrap();
+        let at = listener.local_addr().unwrap();
+        let left = run.join(format!("admin-{}.token", at.port()));
+        fs::write(&left, "0123456789abcdef").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o600)).unwrap();
+        let mut asks = nitro_elect(home.path(), &["status", "--admin", &at.to_string()]);
+        let mut asks = asks.stderr(Stdio::null()).spawn().unwrap();
+        let head = BufReader::new(listener.accept().unwrap().0).lines().map(Result::unwrap);
+        let head: Vec<String> = head.take_while(|line| !line.is_empty()).collect();
+        assert!(head[0].starts_with("GET /v1/status "), "{head:?}");
+        assert_eq!(
+            head.iter().any(|line| line.contains("0123456789abcdef")),
+            is_shown,
+            "{listens}: {head:?}"
+        );
+        asks.wait().unwrap();
+    }
 }
 
 #[tokio::test]
