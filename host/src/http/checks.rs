@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::answers::Fault;
 use super::limits::CHECKERS;
+use super::places::at_a_place;
 use crate::clock;
 use crate::node::Handle;
 use crate::node::happening::reason;
@@ -92,11 +93,8 @@ pub async fn checks(State(node): State<Handle>, uri: Uri) -> Result<Json<Checks>
         true => node.status().await?.lease_proof.map(|(proof, _)| proof),
         false => None,
     };
-    let internal = |why: String| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, why);
-    let _place = PLACES.acquire().await.map_err(|closed| internal(closed.to_string()))?;
     let terms = node.recent().terms();
-    let examined = tokio::task::spawn_blocking(move || examine(adopted, lease, terms)).await;
-    examined.map_err(|error| internal(error.to_string()))?.map(Json)
+    at_a_place(&PLACES, move || examine(adopted, lease, terms)).await?.map(Json)
 }
 
 fn term_of(query: &str) -> Result<Term, Fault> {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::answers::Fault;
 use super::limits::{LOG_PAGE, LOG_READERS};
+use super::places::at_a_place;
 use crate::node::Handle;
 use crate::proof_file::ProofFile;
 use crate::storage::{Page, Place, read_page};
@@ -34,12 +35,9 @@ pub struct End {
 /// A page of the log.
 pub async fn log(State(node): State<Handle>, uri: Uri) -> Result<Response, Fault> {
     let from = uri.query().map(place_of).transpose()?.unwrap_or_default();
-    let _place = READERS.acquire().await;
-    let reading = tokio::task::spawn_blocking(move || read_page(node.state(), from, LOG_PAGE));
-    let internal = |why: String| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, why);
-    let page = reading.await.map_err(|error| internal(error.to_string()))?;
-    let page = page.map_err(|error| internal(format!("certificate log: {error}")))?;
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], text(page)).into_response())
+    let page = at_a_place(&READERS, move || read_page(node.state(), from, LOG_PAGE).map(text)).await?;
+    let unread = |error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("certificate log: {error}"));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], page.map_err(unread)?).into_response())
 }
 
 fn place_of(query: &str) -> Result<Place, Fault> {

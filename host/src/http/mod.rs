@@ -16,6 +16,7 @@ pub mod listener;
 pub mod log;
 pub mod orders;
 pub mod page;
+pub mod places;
 pub mod routes;
 pub mod token;
 
