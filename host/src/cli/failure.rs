@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::help::Help;
 use crate::verify::Verdict;
 
-use super::output::{Stream, paint};
+use super::output::{Stream, for_stream, paint};
 
 /// Refused or failed.
 pub const FAILED: u8 = 1;
@@ -51,8 +51,9 @@ impl Failure {
 
     /// Tells standard error, and gives the exit code.
     pub fn report(self) -> ExitCode {
-        eprintln!("{} {}", paint(Stream::Err, "31;1", "error:"), self.what);
-        eprintln!("{} {}", paint(Stream::Err, "36;1", "help:"), self.help);
+        for (style, word, text) in [("31;1", "error:", &self.what), ("36;1", "help:", &self.help)] {
+            eprintln!("{} {}", paint(Stream::Err, style, word), for_stream(Stream::Err, text));
+        }
         ExitCode::from(self.code)
     }
 }

@@ -314,3 +314,20 @@ fn no_color_is_honoured_on_a_terminal_by_errors_of_the_program_and_of_its_parser
         assert!(!plain.contains('\x1b') && plain.starts_with("error: "), "{plain}");
     }
 }
+
+#[test]
+fn a_node_that_lies_does_not_steer_the_terminal_of_whoever_asks_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let liar = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let admin = liar.local_addr().unwrap().to_string();
+    let lie = serde_json::json!({ "error": "\u{1b}]0;title\u{7}\u{9b}2J" }).to_string();
+    let lying = std::thread::spawn(move || {
+        let (mut asker, _) = liar.accept().unwrap();
+        let _head = asker.read(&mut [0; 4096]).unwrap();
+        write!(asker, "HTTP/1.1 409 Conflict\r\ncontent-length: {}\r\n\r\n{lie}", lie.len()).unwrap();
+    });
+    let sent = on_a_terminal(dir.path(), &["resign", "--admin", &admin], None);
+    lying.join().unwrap();
+    assert!(sent.contains("error:") && sent.contains("]0;title"), "{sent:?}");
+    assert!(!sent.contains("\x1b]") && !sent.contains(['\x07', '\u{9b}']), "{sent:?}");
+}

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use super::super::Failure;
 use super::super::admin_flags::block_on;
 use super::super::failure::FAILED;
+use super::super::output::{Stream, for_stream};
 use super::source::SourceFlags;
 use crate::proof_file::ProofFile;
 
@@ -60,7 +61,7 @@ async fn export(args: &Args) -> Result<ExitCode, Failure> {
         let part = source.part().await?;
         for damage in &part.damaged {
             whole = false;
-            eprintln!("{damage}");
+            eprintln!("{}", for_stream(Stream::Err, damage));
         }
         for proof in part.proofs.iter().filter(|proof| is_since(proof, args.since)) {
             written += 1;

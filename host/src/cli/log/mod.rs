@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
-use super::output::{Format, print};
+use super::output::{Format, Stream, for_stream, print};
 use super::verify::present;
 use crate::http::answers::Members;
 use crate::manifest::Manifest;
@@ -93,7 +93,7 @@ async fn list(args: &Args) -> Result<ExitCode, Failure> {
     loop {
         let (proofs, damaged) = source.all().await?;
         for damage in &damaged {
-            eprintln!("{damage}");
+            eprintln!("{}", for_stream(Stream::Err, damage));
         }
         let chain = shown.take(&source, proofs, judge.as_ref());
         for link in chain.links.iter().filter(|link| link.certificate.term >= shown.next) {
@@ -103,7 +103,7 @@ async fn list(args: &Args) -> Result<ExitCode, Failure> {
             })?;
         }
         for alarm in &chain.alarms {
-            eprintln!("{alarm}");
+            eprintln!("{}", for_stream(Stream::Err, &alarm.to_string()));
         }
         shown.keep_newest(&chain);
         if !args.follow {
