@@ -69,6 +69,7 @@ pub mod proof_file;
 pub mod proxy;
 pub mod run;
 mod shell;
+pub mod secrecy;
 pub mod signals;
 pub mod signed_text;
 pub mod simulated;

@@ -12,6 +12,7 @@ use crate::gate::connect::{ConnectConfig, serve};
 use crate::gate::limits::{DESCRIPTORS, WAIT_DEFAULT};
 use crate::keys;
 use crate::logging::{self, LogFormat};
+use crate::secrecy;
 use crate::signals::{NoProcess, Signals};
 use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::transport::listen::{Exposure, Listener};
@@ -76,6 +77,7 @@ pub struct Args {
 /// Serves until it is told to stop.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(args.log_format);
+    secrecy::keep_memory().map_err(NoProcess)?;
     let key = keys::load(&args.state).map_err(Failure::unreadable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;

@@ -25,6 +25,7 @@ use crate::run::command::{CANNOT_START, look_for};
 use crate::run::led::{Outcome, Work};
 use crate::run::limits::END_OF_WORK;
 use crate::run::rules;
+use crate::secrecy;
 use crate::signals::{EndSignal, NoProcess};
 use crate::state_home::state_home;
 use crate::supervisor::estate::HALTED;
@@ -191,6 +192,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn run_node(args: &Args, link: &Link) -> Result<ExitCode, Failure> {
+    secrecy::keep_memory().map_err(NoProcess)?;
     let log = logging::start_aside(args.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;

@@ -45,6 +45,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::help::Help;
+use crate::secrecy;
 use deliver::{Delivered, deliver};
 use estate::{End, NoWill};
 use limits::{SWEEP_DEADLINE, WILL_DEADLINE};
@@ -67,8 +68,8 @@ pub fn supervise(log: impl FnOnce()) -> Result<ExitCode, CannotSupervise> {
     prctl::set_child_subreaper(true).map_err(io::Error::from)?;
     let signals = watch::take_signals()?;
     let (node, line) = birth::start()?;
-    // From here on a core dump, or a debugger of the same user, could hold the key.
-    prctl::set_dumpable(false).map_err(io::Error::from)?;
+    // From here on its memory can hold the key.
+    secrecy::keep_memory()?;
     let mut watch = Watch::new(node, line);
     let end = watch.until_its_end(&signals)?;
     let seen = Instant::now();

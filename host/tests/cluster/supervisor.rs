@@ -171,6 +171,33 @@ async fn a_node_has_a_name_a_parent_and_no_way_to_outlive_it() {
     assert_eq!(group(supervisor), group(node), "it stays in the process group");
 }
 
+/// Takes root's right to debug everybody from whatever this thread starts from here on; others have not got it.
+fn renounce_debugging() {
+    const CAP_SYS_PTRACE: libc::c_ulong = 19;
+    // SAFETY: prctl with PR_CAPBSET_DROP takes a number; it concerns this thread and the programs that it starts.
+    unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_PTRACE) };
+}
+
+/// Whether another process of this user could debug it: what `exe` is a link to is told to such alone (proc(5)).
+fn could_be_debugged(process: u32) -> bool {
+    let mut look = std::process::Command::new("readlink");
+    look.arg(format!("/proc/{process}/exe")).stdout(Stdio::null()).status().unwrap().success()
+}
+
+#[tokio::test]
+async fn the_memory_of_those_who_hold_the_key_is_kept_from_other_processes_and_the_commands_is_not() {
+    renounce_debugging();
+    let mut cluster = Cluster::made(1, &[]).await;
+    let file = cluster.operator.path("command");
+    let command = format!("echo $$ >{file}.new; mv {file}.new {file}; exec sleep 600");
+    cluster.start_node_with("node-1", &["--", "sh", "-c", &command]);
+    let number = async || std::fs::read_to_string(&file).ok()?.trim().parse().ok();
+    let command = until("the command", number).await;
+    let (supervisor, node) = (cluster.operator.pid("node-1"), cluster.operator.node("node-1"));
+    assert!(!could_be_debugged(supervisor) && !could_be_debugged(node));
+    assert!(could_be_debugged(command), "what it runs is its user's to debug");
+}
+
 #[tokio::test]
 async fn a_variable_left_over_from_elsewhere_makes_no_node() {
     let home = tempfile::tempdir().unwrap();
