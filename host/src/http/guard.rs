@@ -1,6 +1,7 @@
 //! Who may ask what. A browser sends the name it was told: a page under a name that was pointed at this machine (DNS
-//! rebinding) brings that name along, and is turned away; so is a page of another origin. What changes the node needs
-//! the bearer token; where other machines reach the address, everything does but the two
+//! rebinding) brings that name along, and is turned away; so is a page of another origin, which could read nothing but
+//! make the node work: browsers say whose page asks (`Origin`; `Sec-Fetch-Site`, where the address is loopback). What
+//! changes the node needs the bearer token; where other machines reach the address, everything does but the two
 //! probes, and the page, which knows nothing before it was given the token.
 //!
 //! Numbers cannot be pointed anywhere, so any IP address passes, as do `localhost` and the name the operator gave.
@@ -82,7 +83,7 @@ impl Access {
                 format!("this is not {host}: ask for 127.0.0.1, localhost or the name given to --admin");
             Fault::new(StatusCode::MISDIRECTED_REQUEST, text)
         })?;
-        if !is_of_this_origin(headers) {
+        if !is_of_this_origin(headers) || is_fetched_from_elsewhere(headers) {
             return Err(Fault::new(
                 StatusCode::FORBIDDEN,
                 "a page of another origin may not ask this address",
@@ -118,6 +119,13 @@ fn is_of_this_origin(headers: &HeaderMap) -> bool {
     origin.and_then(|origin| origin.strip_prefix("http://")).is_some_and(|origin| Some(origin) == host)
 }
 
+/// Whether a page of another origin has this fetched, as a picture, a script or a frame, for which no `Origin` is sent
+/// (W3C Fetch Metadata). A link that a person follows to a window of its own is none.
+fn is_fetched_from_elsewhere(headers: &HeaderMap) -> bool {
+    let from_here = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+    !from_here && headers.get("sec-fetch-dest").is_none_or(|place| place != "document")
+}
+
 async fn answer_in_time(answer: impl Future<Output = Response>, deadline: Duration) -> Response {
     let late = || Fault::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response();
     tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late())
@@ -141,6 +149,7 @@ fn mark(mut answer: Response) -> Response {
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     answer
 }
 

@@ -55,3 +55,23 @@ async fn a_page_of_another_origin_is_turned_away_whatever_it_presents() {
     let own = format!("{PRESENTED}origin: http://localhost\r\n");
     assert_eq!(asked(node.address, "GET /v1/leader", &own).await, 200);
 }
+
+#[tokio::test]
+async fn a_page_of_another_origin_makes_no_work_by_pictures_and_frames_and_may_link() {
+    let node = served(Some(fresh_status()), Bounds::default()).await;
+    for (site, dest, expected) in [
+        ("cross-site", "image", 403),
+        ("cross-site", "iframe", 403),
+        ("cross-site", "empty", 403),
+        ("same-site", "script", 403),
+        ("cross-site", "document", 200),
+        ("none", "document", 200),
+        ("same-origin", "empty", 200),
+    ] {
+        let head = format!("{NONE}sec-fetch-site: {site}\r\nsec-fetch-dest: {dest}\r\n");
+        assert_eq!(asked(node.address, "GET /v1/leader", &head).await, expected, "{site} {dest}");
+    }
+    let answer =
+        raw(node.address, &format!("GET /v1/leader HTTP/1.1\r\n{NONE}connection: close\r\n\r\n")).await;
+    assert!(answer.contains("cross-origin-resource-policy: same-origin\r\n"), "{answer}");
+}
