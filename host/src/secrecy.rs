@@ -1,4 +1,4 @@
-//! Keeping the memory of a process that holds a node's key to itself.
+//! Keeping the memory of a process that holds a key to itself.
 //!
 //! A core dump would write the key to wherever the system puts dumps, and a debugger of the same user could read it. What
 //! the process starts is not concerned: a new program can be dumped as usual. Root reads all memory in any case.

@@ -17,6 +17,7 @@ use crate::http::token::Token;
 use crate::http::{self, Admin, Bounds};
 use crate::logging::{self, LogFormat};
 use crate::manifest::Manifest;
+use crate::secrecy;
 use crate::signals::{NoProcess, Signals};
 use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::verify::Authority;
@@ -129,6 +130,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         return say_drained(&args, Term(term));
     }
     logging::start(args.log_format);
+    secrecy::keep_memory().map_err(NoProcess)?;
     let config = config(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NoProcess)?;
