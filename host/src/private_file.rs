@@ -1,8 +1,8 @@
 //! Files that hold a secret: readable by their owner alone, or not read at all.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::help::Help;
@@ -42,6 +42,18 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others than this user decide what lies there.
+    #[error(
+        "others can put files into {path} (user {owner}'s, mode {mode:04o}), so no secret is looked for or left there"
+    )]
+    NotOwn {
+        /// The directory.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Far larger than any key.
     #[error("{path} has more than {KEY_FILE_MAX} bytes, a key has a few hundred")]
     TooLarge {
@@ -65,6 +77,7 @@ impl Help for PrivateFileError {
                     path.display()
                 )
             }
+            PrivateFileError::NotOwn { .. } => "make it a directory of this user's own: chmod 700".into(),
             PrivateFileError::Io { .. } => "check the path, its permissions and the disk".into(),
             _ => "name the right file".into(),
         }
@@ -95,10 +108,25 @@ pub fn read(path: &Path) -> Result<String, PrivateFileError> {
     String::from_utf8(bytes).map_err(|_| PrivateFileError::NotText { path: path.into() })
 }
 
+/// Refuses a directory into which anybody but this user can put files: a link there could name any secret that this user
+/// can read.
+pub fn check_directory(path: &Path) -> Result<(), PrivateFileError> {
+    // SAFETY: geteuid has no arguments, cannot fail and touches no memory.
+    check_directory_of(path, unsafe { libc::geteuid() })
+}
+
+fn check_directory_of(path: &Path, user: u32) -> Result<(), PrivateFileError> {
+    let metadata = fs::metadata(path).map_err(|source| PrivateFileError::Io { path: path.into(), source })?;
+    let (owner, mode) = (metadata.uid(), metadata.permissions().mode() & 0o7777);
+    if owner != user || mode & 0o022 != 0 {
+        return Err(PrivateFileError::NotOwn { path: path.into(), owner, mode });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn file(text: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -133,6 +161,22 @@ mod tests {
         let pipe = dir.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert!(matches!(read(&pipe), Err(PrivateFileError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn a_directory_of_another_user_or_that_others_can_write_to_holds_no_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = fs::metadata(dir.path()).unwrap().uid();
+        let checked = |mode: u32, user: u32| {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            check_directory_of(dir.path(), user)
+        };
+        for (mode, user) in [(0o770, user), (0o702, user), (0o1777, user), (0o700, user + 1)] {
+            assert!(matches!(checked(mode, user), Err(PrivateFileError::NotOwn { .. })), "{mode:o} {user}");
+        }
+        for mode in [0o700, 0o755] {
+            checked(mode, user).unwrap();
+        }
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl DrawnToken {
         let failed = |source| TokenError::Write { path: path.clone(), source };
         if let Some(directory) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+            private_file::check_directory(directory)?;
         }
         atomic::replace(&path, token.0.as_bytes(), MODE).map_err(failed)?;
         Ok(DrawnToken { token, path })
@@ -131,7 +132,9 @@ impl Drop for DrawnToken {
 
 /// The token that a process of this user left for its admin address, if it is there.
 pub fn left(at: SocketAddr) -> Option<Token> {
-    Token::read(&place(at).ok()?).ok()
+    let path = place(at).ok()?;
+    private_file::check_directory(path.parent()?).ok()?;
+    Token::read(&path).ok()
 }
 
 fn place(at: SocketAddr) -> Result<PathBuf, NoStateHome> {

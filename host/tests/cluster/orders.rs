@@ -83,11 +83,15 @@ async fn nobody_else_gives_orders() {
 }
 
 #[test]
-fn a_token_left_for_one_address_is_not_shown_to_another_users_process_at_the_same_port() {
+fn a_token_that_was_left_is_shown_to_its_own_address_alone_and_only_if_nobody_else_can_have_put_it_there() {
     let home = tempfile::tempdir().unwrap();
     let run = home.path().join("nitro-elect/run");
     fs::create_dir_all(&run).unwrap();
-    for (listens, is_shown) in [("127.0.0.1", true), ("127.0.0.2", false)] {
+    // Others can put a link to any secret into a directory that they can write to.
+    for (listens, mode, is_shown) in
+        [("127.0.0.1", 0o700, true), ("127.0.0.2", 0o700, false), ("127.0.0.1", 0o777, false)]
+    {
+        fs::set_permissions(&run, fs::Permissions::from_mode(mode)).unwrap();
         let listener = TcpListener::bind((listens, 0)).unwrap();
         let at = listener.local_addr().unwrap();
         let left = run.join(format!("admin-{}.token", at.port()));
