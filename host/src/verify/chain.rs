@@ -4,21 +4,24 @@
 //! what is missing from it, and two certificates of one term, which no cluster within its fault model makes, cannot hide.
 //! A gap is no forgery: a node that was away has none of the certificates made meanwhile. Logs of several nodes fill each
 //! other's gaps.
-//!
-//! The newest is verified first, because a certificate whose document has expired and that has no promises, as its leader
-//! was followed before it renewed, is vouched for by the one after it.
+//! How each is verified is in `judge`; what no log of an honest cluster has is an [`Alarm`].
+
+mod alarm;
+mod judge;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use nitro_elect_protocol::assurance::Assurance;
-use nitro_elect_protocol::certificate::{Certificate, VerifiedCertificate, Vouching};
-use nitro_elect_protocol::electorate::Electorate;
+use nitro_elect_protocol::certificate::{Certificate, VerifiedCertificate};
 use nitro_elect_protocol::ids::{CertificateDigest, Term};
 use nitro_elect_protocol::view::Accepted;
 
-use super::{Accept, Authority, Moment, Question, Report, Status, Verdict, verify_followed};
+use super::{Accept, Verdict};
 use crate::proof_file::ProofFile;
+
+pub use alarm::Alarm;
+pub use judge::Judge;
 
 /// Where a certificate was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,62 +109,6 @@ pub struct Link {
     pub passed_over: bool,
 }
 
-/// What no log of an honest cluster has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Alarm {
-    /// Two certificates of one term: more voters lie than the cluster tolerates, or an enclave does.
-    #[error("FORK: term {term} has two certificates, {} at {first} and {} at {second}", .digests[0], .digests[1])]
-    Fork {
-        /// The term.
-        term: Term,
-        /// Their hashes.
-        digests: [CertificateDigest; 2],
-        /// Where one is.
-        first: Origin,
-        /// Where the other is.
-        second: Origin,
-    },
-    /// The same, seen from a later one: it names another certificate than the one that is here.
-    #[error(
-        "FORK: the certificate of term {by} names {} of term {}, and here is {found} of that term",
-        .named.certificate, .named.term
-    )]
-    OtherPrevious {
-        /// The later one's term.
-        by: Term,
-        /// What it names.
-        named: Accepted,
-        /// What is here.
-        found: CertificateDigest,
-    },
-    /// A certificate that names one of its own or a later term, or another leader for it.
-    #[error("term {term} names term {} of {} as the one before it, which cannot be", .named.term, .named.leader)]
-    Impossible {
-        /// Its term.
-        term: Term,
-        /// What it names.
-        named: Accepted,
-    },
-    /// Terms that do not rise in the order of a file.
-    #[error("{origin}: term {term} stands after term {after}: the file was put together in another order")]
-    Disorder {
-        /// Where.
-        origin: Origin,
-        /// Its term.
-        term: Term,
-        /// The term before it.
-        after: Term,
-    },
-    /// Bytes that cannot be read as a certificate.
-    #[error("{origin}: {why}")]
-    Unreadable {
-        /// Where.
-        origin: Origin,
-        /// Why.
-        why: String,
-    },
-}
-
 /// A log, put in order.
 #[derive(Debug, Default)]
 pub struct Chain {
@@ -169,17 +116,6 @@ pub struct Chain {
     pub links: Vec<Link>,
     /// What no log of an honest cluster has.
     pub alarms: Vec<Alarm>,
-}
-
-/// By what a log is judged.
-#[derive(Debug, Clone)]
-pub struct Judge {
-    /// The electorates whose certificates count, the present one first.
-    pub electorates: Vec<Electorate>,
-    /// When dates are checked.
-    pub moment: Moment,
-    /// What is accepted beside `attested`.
-    pub accept: Accept,
 }
 
 /// The entries of one certificate: the same bytes, read more than once.
@@ -207,67 +143,6 @@ pub fn examine(entries: Vec<Entry>, judge: Option<&Judge>, mut progress: impl Fn
     chain.links.reverse();
     chain.relate();
     chain
-}
-
-impl Judge {
-    /// Verifies whatever was read of one certificate: it stands only if all of that is right.
-    fn settle(
-        &self,
-        group: &Group,
-        digest: CertificateDigest,
-        successors: &mut BTreeMap<CertificateDigest, VerifiedCertificate>,
-    ) -> Standing {
-        let successor = successors.remove(&digest);
-        let mut standing = Standing::Unchecked;
-        for entry in &group.entries {
-            let report = self.verify(entry, &group.certificate, successor.as_ref());
-            let found = standing_of(&report, successor.is_some());
-            if standing == Standing::Unchecked || matches!(found, Standing::Invalid { .. }) {
-                standing = found;
-            }
-            if let Some(verified) = report.certificate
-                && let Some(previous) = verified.previous
-            {
-                successors.insert(previous.certificate, verified);
-            }
-        }
-        standing
-    }
-
-    fn verify(
-        &self,
-        entry: &Entry,
-        certificate: &Certificate,
-        successor: Option<&VerifiedCertificate>,
-    ) -> Report {
-        let digest = certificate.electorate;
-        let named = self.electorates.iter().find(|electorate| electorate.digest() == digest);
-        // Any other's fails at check 2 or 3, which says so.
-        let electorate = named.or(self.electorates.first()).cloned();
-        let authority = Authority::Manifest(Box::new(electorate.expect("a judge has an electorate")));
-        let question = Question { moment: self.moment, nonce: None, accept: self.accept };
-        verify_followed(&entry.proof, &authority, question, successor)
-    }
-}
-
-fn standing_of(report: &Report, followed: bool) -> Standing {
-    match &report.certificate {
-        Some(certificate) => Standing::Valid {
-            assurance: certificate.assurance(),
-            vouched: match certificate.vouching() {
-                Vouching::Live => Vouched::Live,
-                Vouching::OwnDisk if followed => Vouched::Successor,
-                Vouching::Voters | Vouching::OwnDisk => Vouched::Promises,
-            },
-        },
-        None => {
-            let failed = report.lines.iter().find(|line| line.status == Status::Failed);
-            let (step, why) = failed.map_or_else(Default::default, |line| {
-                (line.step.to_string(), format!("{}: {}", line.step.title(), line.found))
-            });
-            Standing::Invalid { step, why }
-        }
-    }
 }
 
 /// Groups by certificate, in the order of terms.

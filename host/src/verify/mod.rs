@@ -92,9 +92,7 @@ pub struct Question<'a> {
 
 /// Verifies a proof and says what became of every check.
 pub fn verify(proof: &ProofFile, authority: &Authority, question: Question<'_>) -> Report {
-    let mut progress = Progress::default();
-    let outcome = run(proof, authority, question, None, &mut progress);
-    progress.finish(outcome, question.accept)
+    verify_followed(proof, authority, question, None)
 }
 
 /// Verifies a certificate of a log. A verified `successor` that names it as the one before it vouches for it as promises
