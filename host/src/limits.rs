@@ -143,6 +143,9 @@ pub const LOG_CERTIFICATES_MAX: usize = 2048;
 pub const LOG_FILE_MAX: u64 = 16 << 20;
 /// Log files kept that were put aside: 18,432 entries with the one that grows, and 150 MiB at the very most.
 pub const LOG_FILES_ASIDE_MAX: usize = 8;
+/// What a node shows of its log until it comes to its end, in bytes: more than any keeps, as text. A reader holds it in
+/// memory or writes it to a file.
+pub const LOG_SHOWN_MAX: u64 = LOGS_READ_MAX / 4;
 /// Exported logs verified at once, in bytes; they are held in memory. Five nodes' logs at their very fullest.
 pub const LOGS_READ_MAX: u64 = 1 << 30;
 /// Lines of an exported log that may be no proof before it is called no log.
@@ -191,5 +194,6 @@ const _: () = {
     assert!((2 * BUNDLE_MAX + OPEN_ELECTORATE_MAX) / 3 * 4 + NONCES_MAX * 80 + 4096 < PROOF_FILE_MAX);
     assert!(LOG_FILE_MAX > 16 * BUNDLE_MAX as u64);
     assert!(LOG_FILES_ASIDE_MAX >= 2);
+    assert!((LOG_FILES_ASIDE_MAX as u64 + 1) * (LOG_FILE_MAX / 2 * 3) < LOG_SHOWN_MAX);
     assert!(5 * (LOG_FILES_ASIDE_MAX as u64 + 1) * (LOG_FILE_MAX / 3 * 4) < LOGS_READ_MAX);
 };

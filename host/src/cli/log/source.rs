@@ -7,6 +7,7 @@ use super::super::admin_flags::{AdminFlags, patiently, read as read_answer, unan
 use crate::http::client::Client;
 use crate::http::limits::LOG_PAGE;
 use crate::http::log::End;
+use crate::limits::LOG_SHOWN_MAX;
 use crate::proof_file::ProofFile;
 use crate::storage::{Place, read_page};
 
@@ -26,6 +27,10 @@ pub struct SourceFlags {
 pub struct Source {
     from: From,
     next: String,
+    /// What a node has shown since the log last came to its end, in bytes.
+    shown: u64,
+    /// How much that may be.
+    most: u64,
     /// What it is called in messages.
     pub name: String,
 }
@@ -51,11 +56,11 @@ impl SourceFlags {
         let next = Place::default().to_string();
         if let Some(dir) = &self.state {
             let name = dir.display().to_string();
-            return Ok(Source { from: From::Directory(dir.clone()), next, name });
+            return Ok(Source::new(From::Directory(dir.clone()), next, name));
         }
         let client = self.admin.client().await?;
         let name = client.address().to_string();
-        Ok(Source { from: From::Node(Box::new(client)), next, name })
+        Ok(Source::new(From::Node(Box::new(client)), next, name))
     }
 
     /// Whether a node is asked.
@@ -65,6 +70,10 @@ impl SourceFlags {
 }
 
 impl Source {
+    fn new(from: From, next: String, name: String) -> Self {
+        Source { from, next, shown: 0, most: LOG_SHOWN_MAX, name }
+    }
+
     /// The next part.
     pub async fn part(&mut self) -> Result<Part, Failure> {
         let part = match &mut self.from {
@@ -90,6 +99,10 @@ impl Source {
                     return Err(not_a_log());
                 }
                 self.next = next;
+                self.shown = if part.is_last { 0 } else { self.shown + answer.body.len() as u64 };
+                if self.shown > self.most {
+                    return Err(endless(&self.name, self.most));
+                }
                 part
             }
         };
@@ -117,6 +130,49 @@ fn part_of(text: &str) -> Option<(Part, String)> {
     Some((Part { proofs, damaged: end.damaged, is_last: end.is_last }, end.next))
 }
 
+fn endless(name: &str, most: u64) -> Failure {
+    let what =
+        format!("the log of {name} does not end: it has shown {most} bytes, and no node keeps as many");
+    Failure::new(FAILED, what, "ask a node that you trust more, or read its state directory with --state")
+}
+
 fn not_a_log() -> Failure {
     Failure::new(FAILED, "the answer is not a node's log", "run the node's version of nitro-elect")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers every question with another page that is not the last.
+    async fn show_without_end(listener: TcpListener) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 4096];
+        for page in 1.. {
+            let end = End { next: format!("1.{page}"), is_last: false, damaged: vec!["x".repeat(1000)] };
+            let body = serde_json::to_string(&end).unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            if !matches!(stream.read(&mut asked).await, Ok(1..))
+                || stream.write_all(answer.as_bytes()).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_shows_a_log_without_end_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(show_without_end(listener));
+        let client = Client::new(address, Duration::from_secs(20));
+        let source = Source::new(From::Node(Box::new(client)), Place::default().to_string(), "liar".into());
+        let mut source = Source { most: 100_000, ..source };
+        let reading = tokio::time::timeout(Duration::from_secs(20), source.all());
+        let failure = format!("{:?}", reading.await.unwrap().err().unwrap());
+        assert!(failure.contains("the log of liar does not end"), "{failure}");
+    }
 }
