@@ -34,9 +34,11 @@
 //! # }
 //! ```
 //!
-//! `host/examples/fenced_store.rs` is a whole program of four nodes. The rest of the crate is what the `nitro-elect`
-//! program is made of: its rules ([`core`]), their shell ([`node`], [`transport`], [`storage`]), the command line
-//! ([`cli`]).
+//! `host/examples/fenced_store.rs` is a whole program of four nodes.
+//!
+//! These, and what they take and give ([`manifest`], [`proof_file`], [`verify`]), are the library. The rest is public for
+//! this project's own programs and tests alone: the rules ([`core`]), their shell ([`transport`], [`storage`]), the command
+//! line ([`cli`]).
 
 pub mod change_file;
 pub mod check;

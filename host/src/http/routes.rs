@@ -25,11 +25,8 @@ use crate::core::status::Status;
 use crate::evidence_file;
 use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::node::happening::{Happening, What};
-use crate::node::{Handle, NoAnswer, metrics};
+use crate::node::{Handle, metrics};
 use crate::proof_file::ProofFile;
-
-/// Nobody answered a nonce.
-const UNPROVEN: &str = "no leader answered the nonce in time: there is none, or this node does not reach it";
 
 /// What routes work from.
 #[derive(Clone, Debug)]
@@ -99,10 +96,7 @@ async fn certificate(State(node): State<Handle>) -> Result<Response, Fault> {
 async fn proof(State(node): State<Handle>, uri: Uri) -> Result<Response, Fault> {
     let status = match uri.query().map(nonce_of).transpose()? {
         None => node.status().await?,
-        Some(nonce) => node.prove(nonce).await.map_err(|why| match why {
-            NoAnswer::Late => Fault::new(StatusCode::SERVICE_UNAVAILABLE, UNPROVEN),
-            why => why.into(),
-        })?,
+        Some(nonce) => node.prove(nonce).await?,
     };
     let is_live = status.live_proof(clock::boot()).is_some();
     let proof = proof_of(status)?;

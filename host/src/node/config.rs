@@ -21,7 +21,7 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// Who votes. Sound: whoever made it has looked at its faults.
     pub membership: Membership,
-    /// Its key.
+    /// Its key. It stays in this process's memory, which [`keep_memory`](crate::secrecy::keep_memory) keeps from dumps.
     pub key: NodeKey,
     /// Its state directory, born with the key.
     pub state: PathBuf,

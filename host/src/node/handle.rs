@@ -48,6 +48,9 @@ pub enum NoAnswer {
     /// It did not answer in time.
     #[error("the node did not answer within {} ms: its disk or its machine holds it up", ANSWER_DEADLINE.as_millis())]
     Late,
+    /// Nobody proved anything to this nonce in time.
+    #[error("no leader answered the nonce in time: there is none, or this node does not reach it")]
+    Unproven,
     /// It has ended.
     #[error("the node has ended")]
     Ended,
@@ -101,7 +104,7 @@ impl Handle {
         Handle { questions, happenings, held, work_ends, shared }
     }
 
-    /// What the node knows and does now.
+    /// What the node knows and does now; within a second, or not at all.
     pub async fn status(&self) -> Result<Status, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.ask(Question::Status(answer))?;
@@ -112,17 +115,18 @@ impl Handle {
         }
     }
 
-    /// What the node knows once the newest lease proof answers this nonce.
+    /// What the node knows once the newest lease proof answers this nonce, which takes a round trip of the leader to its
+    /// quorum.
     ///
     /// # Errors
-    /// [`NoAnswer::Late`] also when no leader answered it in time.
+    /// [`NoAnswer::Unproven`] when no leader has answered it within 3 s.
     pub async fn prove(&self, nonce: Nonce) -> Result<Status, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.ask(Question::Prove(nonce, answer))?;
         match timeout(PROOF_DEADLINE, answered).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(_)) => Err(NoAnswer::Busy),
-            Err(_) => Err(NoAnswer::Late),
+            Err(_) => Err(NoAnswer::Unproven),
         }
     }
 
@@ -130,9 +134,9 @@ impl Handle {
     /// nonce it then is.
     ///
     /// # Errors
-    /// [`NoAnswer::Late`] also when no leader answered it in time.
+    /// [`NoAnswer::Unproven`] when no leader has answered it within 3 s.
     pub async fn proof(&self, nonce: Nonce) -> Result<ProofFile, NoAnswer> {
-        ProofFile::of(&self.prove(nonce).await?).ok_or(NoAnswer::Late)
+        ProofFile::of(&self.prove(nonce).await?).ok_or(NoAnswer::Unproven)
     }
 
     /// Hands a command to the node; what comes of it is among its happenings.

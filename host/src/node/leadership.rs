@@ -68,6 +68,9 @@ impl Leadership {
 impl Lease {
     /// The term, while the lease is held: the fencing token to hand to whatever is acted on. Ask for it anew before
     /// each step, and stop at the first refusal.
+    ///
+    /// # Errors
+    /// [`LeaseOver`] from the moment that it has run out or was given up, by `CLOCK_BOOTTIME` (DESIGN §3.4).
     pub fn term(&self) -> Result<Term, LeaseOver> {
         match self.remaining().is_zero() {
             true => Err(LeaseOver { term: self.term }),

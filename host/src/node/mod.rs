@@ -63,7 +63,11 @@ pub struct Node {
 
 impl Node {
     /// Starts a node: listens, dials, and begins its life. Must be called on a tokio runtime, which then carries
-    /// the node's connections.
+    /// the node's connections; the rules have a thread of their own.
+    ///
+    /// # Errors
+    /// [`StartError`]: the state directory is damaged, lost, another key's or another process's, the manifest may not
+    /// follow the one before, or the port is taken. Nothing runs then.
     pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         start::start(config).await
     }
@@ -78,12 +82,16 @@ impl Node {
         self.address
     }
 
-    /// What the node knows and does now.
+    /// What the node knows and does now; within a second, or not at all.
     pub async fn status(&self) -> Result<crate::core::status::Status, NoAnswer> {
         self.handle.status().await
     }
 
-    /// The proof of the lease that answers this nonce: what a [`Fence`](crate::fence::Fence) wants to see.
+    /// The proof of the lease that answers this nonce: what a [`Fence`](crate::fence::Fence) wants to see. It takes a round
+    /// trip of the leader to its quorum.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Unproven`] when no leader has answered it within 3 s.
     pub async fn proof(&self, nonce: Nonce) -> Result<ProofFile, NoAnswer> {
         self.handle.proof(nonce).await
     }
