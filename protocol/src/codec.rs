@@ -30,6 +30,12 @@ pub enum DecodeError {
         /// The bound.
         max: u64,
     },
+    /// A text for people would steer a terminal or begin a line of its own in a log.
+    #[error("{field} has control characters in it")]
+    Control {
+        /// The part.
+        field: &'static str,
+    },
 }
 
 /// The canonical encoding.
@@ -53,6 +59,15 @@ pub fn bound(field: &'static str, found: usize, max: usize) -> Result<(), Decode
         return Err(DecodeError::Bound { field, found: found as u64, max: max as u64 });
     }
     Ok(())
+}
+
+/// Checks a text for people: its bytes, and that it has no control characters.
+pub fn text(field: &'static str, found: &str, max: usize) -> Result<(), DecodeError> {
+    bound(field, found.len(), max)?;
+    match found.chars().any(char::is_control) {
+        true => Err(DecodeError::Control { field }),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

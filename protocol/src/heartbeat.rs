@@ -73,7 +73,7 @@ impl Statement for Heartbeat {
     }
 
     fn check_bounds(&self) -> Result<(), DecodeError> {
-        codec::bound("heartbeat.name", self.name.len(), NAME_MAX)?;
-        codec::bound("heartbeat.address", self.address.len(), ADDRESS_MAX)
+        codec::text("heartbeat.name", &self.name, NAME_MAX)?;
+        codec::text("heartbeat.address", &self.address, ADDRESS_MAX)
     }
 }

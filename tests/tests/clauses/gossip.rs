@@ -115,6 +115,19 @@ fn an_old_heartbeat_neither_shows_life_nor_takes_the_place_of_a_newer_one() {
     assert!(rig.sees(N, 0), "a later life begins at 1 again");
 }
 
+/// PROTOCOL G3
+#[test]
+fn a_heartbeat_whose_texts_would_begin_a_line_of_a_log_or_steer_a_terminal_is_no_life() {
+    let mut rig = Rig::new();
+    for hostile in ["node-1\n2026-01-01 INFO", "\x1b[2J", "\u{9b}2J", "\0"] {
+        rig.hear(N, 0, Heartbeat { name: hostile.into(), ..rig.heartbeat(0, 1) });
+        rig.hear(N, 0, Heartbeat { address: hostile.into(), ..rig.heartbeat(0, 1) });
+        assert!(!rig.sees(N, 0), "{hostile:?}");
+    }
+    rig.hear(N, 0, Heartbeat { name: "nœud 1".into(), ..rig.heartbeat(0, 1) });
+    assert!(rig.sees(N, 0));
+}
+
 fn draining() -> Flags {
     Flags { draining: true, ..Flags::default() }
 }
