@@ -1,39 +1,34 @@
 //! `nitro-elect node`: runs one node and its admin address until it is told to stop.
 
+mod config;
+
 use clap::ArgGroup;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
 use super::check_flags::CheckFlags;
-use super::never_leads::{self, Asked};
+use super::never_leads::Asked;
 use super::work_flags::WorkFlags;
-use crate::change_file::Shown;
 use crate::exec;
 use crate::exec::place::Place;
 use crate::help::Help;
-use crate::http::guard::{Access, Hosts};
-use crate::http::token::{DrawnToken, Token};
-use crate::http::{self, Admin, Bounds};
+use crate::http::{self, Bounds};
 use crate::logging::{self, LogFormat};
-use crate::manifest::Manifest;
-use crate::node::{ConfigError, Exit, Listed, Node, NodeConfig, OpenNode};
+use crate::node::{Exit, Node, NodeConfig};
 use crate::run::command::{CANNOT_START, look_for};
 use crate::run::led::{Outcome, Work};
 use crate::run::limits::END_OF_WORK;
 use crate::run::rules;
 use crate::secrecy;
 use crate::signals::{EndSignal, NoProcess};
-use crate::state_home::state_home;
 use crate::supervisor::estate::HALTED;
 use crate::supervisor::orders::Orders;
 use crate::supervisor::{self, Birth, Link};
-use crate::transport::connect::{ConnectError, resolve};
 use crate::transport::endpoint::{Endpoint, HostPort};
-use crate::trust_file;
+use config::{access, admin, config};
 
 /// Where a simulated enclave listens when nothing else is said.
 const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
@@ -90,17 +85,6 @@ Exit codes:
 
 Environment:
   NITRO_ELECT_LOG  what to log: error, warn, info, debug or trace";
-
-/// The address to listen at is not known.
-#[derive(Debug, thiserror::Error)]
-#[error("the address to listen at: {0}")]
-struct ListenAddress(ConnectError);
-
-impl Help for ListenAddress {
-    fn help(&self) -> String {
-        "give -p as PORT, or as IP:PORT with an address of this machine".into()
-    }
-}
 
 /// Run one node: gossip, elect, hold leases, serve the admin address
 #[derive(Debug, clap::Args)]
@@ -294,97 +278,6 @@ fn conclude(exit: &Exit) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-async fn config(args: &Args) -> Result<NodeConfig, Failure> {
-    let mut config = match (&args.manifest, &args.port) {
-        (Some(manifest), _) => listed(args, manifest)?,
-        (None, Some(place)) => open(args, place).await?,
-        (None, None) => unreachable!("the parser asks for one of the two"),
-    };
-    config.danger_forget_votes = args.danger_forget_votes;
-    Ok(config)
-}
-
-fn listed(args: &Args, path: &Path) -> Result<NodeConfig, Failure> {
-    let manifest = Manifest::load(path).map_err(Failure::unreadable)?;
-    let state = args.state.as_deref().expect("the parser asks for --state beside --manifest");
-    let said = Listed { listen: args.listen.clone(), name: args.name.clone() };
-    let configure = if args.observe { NodeConfig::observing } else { NodeConfig::listed };
-    let mut config = configure(&manifest, state, args.enclaves.clone(), said).map_err(not_configured)?;
-    match args.asked_of_a_leader() {
-        Some(asked) if !config.votes() => return Err(never_leads::refuse(asked, state)),
-        _ => {}
-    }
-    config.shown = shown(args, path)?;
-    Ok(config)
-}
-
-/// A key that cannot be read is an input that cannot be read: to start again does not help.
-fn not_configured(error: ConfigError) -> Failure {
-    match error {
-        ConfigError::Key(error) => Failure::unreadable(error),
-        error => error.into(),
-    }
-}
-
-/// What the node is shown about changes of voters. A file that merely lies beside the manifest, and that a node may not
-/// need, keeps nobody from starting.
-fn shown(args: &Args, manifest: &Path) -> Result<Shown, Failure> {
-    if !args.approvals.is_empty() {
-        return Shown::load(&args.approvals).map_err(Failure::unreadable);
-    }
-    let beside = manifest.with_extension("approvals");
-    if !beside.exists() {
-        return Ok(Shown::default());
-    }
-    Ok(Shown::load(&[beside]).unwrap_or_else(|error| {
-        tracing::warn!("{error}; {}", error.help());
-        Shown::default()
-    }))
-}
-
-async fn open(args: &Args, place: &HostPort) -> Result<NodeConfig, Failure> {
-    let address = resolve(place).await.map_err(ListenAddress)?[0];
-    let state = match &args.state {
-        Some(state) => state.clone(),
-        None => state_home()?.join(format!("open-{}", address.port())),
-    };
-    let trust = match &args.trust {
-        Some(file) => trust_file::load(file),
-        None => trust_file::load(&trust_file::default_trust_file().map_err(Failure::unreadable)?),
-    };
-    let trust = trust.map_err(Failure::unreadable)?;
-    let peers = args.neighbours.clone();
-    let said = OpenNode { address, peers, name: args.name.clone(), trust, alone: args.alone };
-    NodeConfig::open(&state, args.enclaves.clone(), said).map_err(not_configured)
-}
-
-fn admin(args: &Args, config: &NodeConfig) -> Admin {
-    match &args.admin {
-        Some(address) => {
-            let may_expose = args.danger_open || args.token_file.is_some();
-            Admin::At { address: address.clone(), may_expose }
-        }
-        None => Admin::Beside { port: config.reach.bind.port() },
-    }
-}
-
-/// Who may ask what of the admin address. A token that was drawn lives as long as what holds it.
-fn access(args: &Args, at: SocketAddr) -> Result<(Access, Option<DrawnToken>), Failure> {
-    let hosts = args.admin.as_ref().map(|admin| Hosts::of(admin.host())).unwrap_or_default();
-    let exposed = !at.ip().is_loopback() && !args.danger_open;
-    if let Some(file) = &args.token_file {
-        let token = Some(Token::read(file).map_err(Failure::unreadable)?);
-        return Ok((Access { hosts, token, exposed }, None));
-    }
-    let drawn = DrawnToken::leave(at);
-    if let Err(why) = &drawn {
-        tracing::warn!("{why}; resign and drain are refused: {}", why.help());
-    }
-    let drawn = drawn.ok();
-    let token = drawn.as_ref().map(|drawn| drawn.token.clone());
-    Ok((Access { hosts, token, exposed }, drawn))
 }
 
 /// Says what kind of node begins.
