@@ -158,8 +158,10 @@ async fn an_exec_that_stands_still_holds_up_no_hand_over_and_begins_anew_when_it
     signal(exec, libc::SIGCONT);
     let admin = cluster.admin(&second.leader).to_string();
     let home = cluster.operator.directory.path().to_owned();
-    let back = run(&home, &["resign", "--to", &first.leader, "--admin", &admin]);
-    assert!(back.status.success(), "{}", String::from_utf8_lossy(&back.stderr));
+    until("the way back, once the node that stepped down is eligible again", async || {
+        run(&home, &["resign", "--to", &first.leader, "--admin", &admin]).status.success().then_some(())
+    })
+    .await;
     cluster.worker(second.term + 1).await;
     assert!(cluster.no_overlap() >= 3);
 }
