@@ -34,7 +34,7 @@ impl Cluster {
     }
 
     /// Starts an observer with a new key, and gives its admin address.
-    fn start_observer(&mut self) -> SocketAddr {
+    pub fn start_observer(&mut self) -> SocketAddr {
         let (state, manifest) = (self.operator.path("observer"), self.manifest());
         let home = self.operator.directory.path();
         assert!(run(home, &["keygen", "--state", &state]).status.success());

@@ -4,6 +4,7 @@
 mod schema;
 
 use crate::operator::{Cluster, LATE, until};
+use nitro_elect::http::client::Client;
 use nitro_elect::http::limits::WATCHERS_MAX;
 use schema::Schemas;
 use serde_json::{Value, json};
@@ -169,7 +170,7 @@ fn values(answer: &Whole) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_answer_of_real_nodes_is_as_the_description_says() {
-    let mut cluster = Cluster::new(4).await;
+    let mut cluster = Cluster::made(4, &["--observers", "1"]).await;
     cluster.start_node("node-1");
     let first = cluster.admin("node-1");
     until("the first node", async || cluster.answer("node-1", "/healthz").await).await;
@@ -196,6 +197,7 @@ async fn every_answer_of_real_nodes_is_as_the_description_says() {
     }
     refusals(&mut reader, first).await;
     orders(&mut reader, &cluster, &led.leader, &follower).await;
+    drained_observer(&mut reader, &mut cluster).await;
     crowd(&mut reader, first).await;
     let mut others = cluster.names().into_iter().filter(|name| ![&led.leader, &follower].contains(&name));
     let witness = others.next_back().unwrap();
@@ -253,9 +255,21 @@ async fn orders(reader: &mut Reader, cluster: &Cluster, leader: &str, follower: 
     .await;
 }
 
+/// An order that an observer cannot carry out.
+async fn drained_observer(reader: &mut Reader, cluster: &mut Cluster) {
+    let observer = cluster.start_observer();
+    until("the observer", async || Client::new(observer, LATE).get("/healthz").await.ok()).await;
+    let (token, order) = (token_at(cluster, observer), json!({ "draining": true }).to_string());
+    assert_eq!(reader.ask(observer, "POST /v1/drain", &token, &order).await.0, 409);
+}
+
 /// The field that presents the token which a node left for its user.
 fn token(cluster: &Cluster, name: &str) -> String {
-    let file = cluster.operator.path(&format!("nitro-elect/run/admin-{}.token", cluster.admin(name).port()));
+    token_at(cluster, cluster.admin(name))
+}
+
+fn token_at(cluster: &Cluster, admin: SocketAddr) -> String {
+    let file = cluster.operator.path(&format!("nitro-elect/run/admin-{}.token", admin.port()));
     format!("authorization: Bearer {}\r\n", std::fs::read_to_string(file).unwrap())
 }
 
