@@ -36,8 +36,8 @@ const ENCLAVE_DEFAULT: &str = "tcp://127.0.0.1:5900";
 const AFTER_HELP: &str = "\
 With --manifest the node is one of that cluster's voters, or, with a key of its own
 that the manifest admits, an observer: it follows, verifies and serves the same
-admin address, votes in nothing and asks no enclave. --observe makes sure of that. An observer never
-leads: CMD or --check with it is refused.
+admin address, votes in nothing and asks no enclave. --observe makes sure of that.
+An observer never leads: CMD or --check with it is refused.
 With -p it is one of an open cluster, for trying out and for networks you trust.
 SIGTERM, SIGINT and SIGHUP end it in order, a second one at once.
 
