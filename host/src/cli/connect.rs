@@ -34,8 +34,8 @@ Examples:
     nitro-elect connect --gate db.example:6432 --gate-key KEY --local 127.0.0.1:5432 --state node-1
 
   Beside a node of an open cluster, whose state is the user's:
-    nitro-elect connect --gate 127.0.0.1:6432 --local 127.0.0.1:5501 --admin 127.0.0.1:15000 \
-        --state ~/.local/state/nitro-elect/open-5000
+    nitro-elect connect --gate 127.0.0.1:6432 --local 127.0.0.1:5501 \\
+        --admin 127.0.0.1:15000 --state ~/.local/state/nitro-elect/open-5000
 
   Beside a gate in HTTP mode, which answers 503 with the reason at once:
     nitro-elect connect --gate web.example:6480 --local 127.0.0.1:8080 --state node-1 --wait 0s
