@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::config::{ExecConfig, ExecError};
 use super::connection::{self, Connection};
+use super::ledger::Ledger;
 use super::limits::{ASK_AGAIN, AWAY_LINE_EVERY};
 use super::message::{FromNode, ToNode};
 use super::place::PlaceError;
@@ -48,6 +49,7 @@ pub struct Exec {
     /// Whether the node counts this exec as at work.
     works: bool,
     lease: Option<Lease>,
+    ledger: Ledger,
     quit: Option<i32>,
     /// When to ask the node next, for a proof, for leave to begin, or whether it is back.
     ask: Option<Boot>,
@@ -83,6 +85,7 @@ impl Exec {
             end: false,
             works: false,
             lease: None,
+            ledger: Ledger::default(),
             quit: None,
             ask: None,
             told_away: None,
@@ -155,8 +158,7 @@ impl Exec {
         if !self.works {
             return Ok(());
         }
-        if lease.is_none() && self.runner.ordered().lease.is_none() {
-            // Nothing was ever started: nothing is to be waited for.
+        if self.ledger.is_over_with(lease) {
             return self.ended_work().await;
         }
         Ok(self.runner.order(|order| (order.lease, order.end, order.quit) = (lease, end, quit)).await?)
@@ -189,6 +191,10 @@ impl Exec {
 
     /// A proof came: it prolongs the lease, or says why not.
     async fn judge(&mut self, text: &str) -> Result<(), ExecError> {
+        if !self.works {
+            // Its lease may have been given up since: what begins next asks for a proof of its own.
+            return Ok(());
+        }
         let Ok(proof) = ProofFile::parse(text) else {
             return Err(ExecError::NotANode(self.config.state.clone()));
         };
@@ -295,6 +301,7 @@ impl Exec {
             FromRunner::Told(Telling::Clear { order }) => {
                 if order == self.runner.ordered().number {
                     self.proof.remove();
+                    self.ledger.clear();
                     self.ended_work().await?;
                 }
             }

@@ -20,3 +20,4 @@ pub mod place;
 pub mod server;
 
 mod connection;
+mod ledger;
