@@ -100,10 +100,16 @@ impl Core {
     }
 
     fn apply_resign(&mut self, resign: &Verified<Resign>, now: Now) {
-        let before = self.resigned_leader().is_some();
+        let (before, held) = (self.resigned_leader().is_some(), self.voter.live(now.boot).is_some());
         self.voter.resigned(resign, now.boot);
         if !before && self.resigned_leader().is_some() {
             self.forget_waits();
+        }
+        let is_free = held && self.voter.live(now.boot).is_none();
+        let has_lease = self.holds_lease(now.boot).is_some();
+        if let Some(lead) = self.lead.as_mut().filter(|_| is_free && !has_lease) {
+            // Whoever elected this node has freed its voters too: they refused its first renewal, or would have.
+            lead.next_round = now.boot;
         }
     }
 

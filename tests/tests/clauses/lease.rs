@@ -121,6 +121,25 @@ fn a_leader_elected_by_anothers_call_holds_nothing_before_its_first_renewal() {
     assert_eq!(rig.lease_left(0), Some(LEASE - MARGIN));
 }
 
+/// PROTOCOL L12
+#[test]
+fn a_leader_elected_by_another_renews_at_once_when_that_one_frees_its_voter() {
+    let mut rig = Rig::new();
+    rig.connect();
+    assert!(rig.called(0, 1, term(5)).is_ok());
+    let bundle = rig.certified(term(5), 1, 0);
+    rig.tell(0, 1, PeerMessage::Certificate(Box::new(bundle.clone())));
+    rig.promises(rig.promise(&bundle, 1, 1));
+    rig.promises(rig.promise(&bundle, 2, 1));
+    assert!(!rig.holds(0), "its own voter has promised the caller");
+    let done = rig.tell_resign(0, rig.resign(1, 1, term(5)));
+    let renews = |action: &Action| matches!(action, Action::Send { message: PeerMessage::Renew(_), .. });
+    assert!(done.iter().any(renews), "not a renewal later");
+    rig.promises(rig.promise(&bundle, 1, 2));
+    rig.promises(rig.promise(&bundle, 2, 2));
+    assert!(rig.holds(0));
+}
+
 /// PROTOCOL L3
 #[test]
 fn a_lease_less_margin_runs_from_the_q_th_latest_time_before_the_renewals_were_sent() {
