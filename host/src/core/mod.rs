@@ -169,7 +169,9 @@ impl Core {
         let known = [Some(&electorate), predecessor.map(|predecessor| &*predecessor.electorate)];
         let own = config.newest.and_then(|bundle| Held::own(bundle, &*crypto, &known));
         let voter = Voter::new(config.record, timing, predecessor.and_then(Predecessor::left), now.boot);
-        let work = Work::at_start(&config.record, voter.lease_at_start(), now.boot);
+        let newest = own.as_ref().map(|held| (held.verified.term, held.verified.leader));
+        let leases = (voter.lease_at_start(), timing.lease);
+        let work = Work::at_start(&config.record, newest, leases, now.boot);
         let evidence = equivocation::recall(config.evidence, &*crypto, electorate.cluster);
         let recovery = voter.has_lost_votes().then(|| Recovery::new(now.boot + timing.lease));
         Core {

@@ -48,6 +48,8 @@ pub struct Voter {
     timing: Timing,
     /// The longest lease that anybody may hold from before this life.
     lease_at_start: Duration,
+    /// Until when it may be held.
+    from_before_until: Boot,
     record: Record,
     /// Whether the disk holds the record as it is here.
     synced: bool,
@@ -74,7 +76,18 @@ impl Voter {
             Hold { holder, generation, since: now, until: now + span, fruitful: true }
         });
         let (resigns, backoff) = (Resigns::default(), BackOff::default());
-        Voter { timing, lease_at_start, record, synced: true, hold, view: None, resigns, backoff }
+        let from_before_until = now + lease_at_start;
+        Voter {
+            timing,
+            lease_at_start,
+            from_before_until,
+            record,
+            synced: true,
+            hold,
+            view: None,
+            resigns,
+            backoff,
+        }
     }
 
     /// How long after its start a voter must reckon with leases from before it: the longer of the recorded lease and
@@ -181,7 +194,13 @@ impl Voter {
 
     /// Gives support: sets record and promise. The caller has asked the rules, and sees to it that
     /// [`Voter::unsynced`] is written before anything leaves.
-    pub fn support(&mut self, given: Support, cluster: ClusterId, by_promise: bool, now: Boot) {
+    ///
+    /// While a longer lease from before this life may run, the record keeps that one's length for the next life.
+    pub fn support(&mut self, mut given: Support, cluster: ClusterId, by_promise: bool, now: Boot) {
+        if now < self.from_before_until {
+            let longest = u64::try_from(self.lease_at_start.as_millis()).unwrap_or(u64::MAX);
+            given.lease_ms = given.lease_ms.max(longest);
+        }
         if self.record.support != Some(given) || self.record.cluster != Some(cluster) {
             self.record.support = Some(given);
             self.record.cluster = Some(cluster);

@@ -5,7 +5,7 @@
 //! renewed until [`Command::Working`](super::event::Command::Working) says that nothing runs. A lease that is lost
 //! otherwise waits for nobody, and nobody for it: its `Resign` is owed until the work is gone, and time ends it anyway.
 
-use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::ids::{NodeId, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Work {
     runs: bool,
     /// Until when some may run that an earlier life left behind.
     left_until: Option<Boot>,
+    /// Whether that may outlast a promise of the present lease.
+    outlasts: bool,
     /// The hand-over that it was asked to end for.
     ending: Option<Ending>,
     /// Whether a resignation waits for it to be gone.
@@ -38,12 +40,17 @@ struct Ending {
 }
 
 impl Work {
-    /// The work of a life that begins. Where the record names this very node, an earlier life of it may have led, died,
-    /// and left work that goes on until that one's lease ends, wherever it reckons it; nobody here knows of it.
-    pub fn at_start(record: &Record, longest: Duration, now: Boot) -> Self {
-        let may_have_led = record.support.is_some_and(|support| support.holder == record.node);
-        let left = may_have_led || record.forgot_votes;
-        Work { left_until: left.then(|| now + longest), ..Work::default() }
+    /// The work of a life that begins. An earlier life may have led, died, and left work that goes on until that one's
+    /// lease ends, wherever it reckons it; nobody here knows of it. `newest` are the term and the leader of the newest
+    /// certificate on disk, `longest` the longest lease from before this life, and `lease` the present one.
+    pub fn at_start(
+        record: &Record,
+        newest: Option<(Term, NodeId)>,
+        (longest, lease): (Duration, Duration),
+        now: Boot,
+    ) -> Self {
+        let left = may_have_led(record, newest) || record.forgot_votes;
+        Work { left_until: left.then(|| now + longest), outlasts: longest > lease, ..Work::default() }
     }
 
     /// Whether some may run.
@@ -55,6 +62,20 @@ impl Work {
     pub fn left_until(&self) -> Option<Boot> {
         self.left_until
     }
+
+    /// Whether an election of this life's could put shorter promises in the place of those that protect such work.
+    pub fn forbids_calls(&self) -> bool {
+        self.outlasts && self.left_until.is_some()
+    }
+}
+
+/// Whether an earlier life may have led last. Its record names whoever it supported: itself, or the caller of an election
+/// that may have elected it all the same. A certificate of that term or a later one says who was elected.
+fn may_have_led(record: &Record, newest: Option<(Term, NodeId)>) -> bool {
+    let Some(support) = record.support else { return false };
+    let another_was_elected =
+        newest.is_some_and(|(term, leader)| term >= support.term && leader != record.node);
+    support.holder == record.node || !another_was_elected
 }
 
 impl Core {

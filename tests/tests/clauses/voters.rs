@@ -61,6 +61,33 @@ fn a_later_start_under_the_same_manifest_waits_for_nothing_new() {
     assert!(rig.called(V, 2, term(1)).is_ok());
 }
 
+/// A leader died under a lease of three, and what it left at work reckons with that; its next life calls under a lease of one.
+/// Its voters' promises would end after one.
+///
+/// PROTOCOL R9
+#[test]
+fn a_life_that_reckons_with_work_under_a_longer_lease_calls_nothing_before_that_is_over() {
+    let mut rig = Rig::with(Plan { voters: 4, ..Plan::default() });
+    rig.electorate.lease_ms = 3 * LEASE;
+    (0..4).for_each(|node| rig.restart(node));
+    rig.connect();
+    rig.run(9 * LEASE);
+    let [leader] = rig.holders()[..] else { panic!("nobody leads: {:?}", rig.holders()) };
+    let new = Electorate { lease_ms: LEASE, ..renamed(&rig) };
+    rig.change_to(new);
+    let died = rig.elapsed();
+    (0..4).for_each(|node| rig.restart(node));
+    rig.connect();
+    rig.predecessor.as_mut().expect("a predecessor").just_left = false;
+    rig.run(LEASE);
+    rig.restart(leader);
+    rig.connect();
+    rig.run(died + 3 * LEASE - 1 - rig.elapsed());
+    assert_eq!(rig.holders(), [] as [usize; 0], "work may go on until then");
+    rig.run(4 * LEASE);
+    assert_eq!(rig.holders().len(), 1);
+}
+
 /// PROTOCOL E7
 #[test]
 fn a_term_signed_under_one_manifest_is_signed_under_no_other() {

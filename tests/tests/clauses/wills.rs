@@ -51,12 +51,38 @@ fn a_life_after_one_that_may_have_led_frees_nobody_before_that_ones_lease_is_ove
 
 /// PROTOCOL R9
 #[test]
-fn a_life_whose_record_names_another_node_leaves_its_will_at_once_and_the_first_life_too() {
+fn a_life_after_one_that_saw_another_elected_leaves_its_will_at_once_and_the_first_life_too() {
     let mut rig = Rig::new();
     assert!(will(&rig, V).is_some(), "nothing was before it");
-    assert!(rig.called(V, 0, term(5)).is_ok());
+    rig.adopt(V, term(5), 0);
+    assert!(rig.renewed(V, 0, term(5)).is_ok());
     rig.restart(V);
-    assert!(will(&rig, V).is_some(), "it led nothing that its record does not name");
+    assert!(will(&rig, V).is_some(), "it led nothing");
+}
+
+/// What broke: C elected L and sent its `Resign` to all but L. L led by the promises of the others, its own record still named
+/// C, and its next life took that to mean that it had never led: freed by C's `Resign`, it called, and its will ended the
+/// promises that kept others away from the work of its earlier life.
+///
+/// PROTOCOL R9
+#[test]
+fn a_life_whose_record_names_the_caller_that_elected_it_leaves_no_will_before_that_lease_is_over() {
+    let mut rig = Rig::new();
+    assert!(rig.called(V, 0, term(5)).is_ok());
+    let elected = rig.certified(term(5), 0, V);
+    for adopts in [true, false] {
+        if adopts {
+            rig.tell(V, 0, PeerMessage::Certificate(Box::new(elected.clone())));
+            assert_eq!(rig.term(V), term(5));
+        } else {
+            // A log that could not be written: nobody knows what became of term 5.
+            rig.nodes[V].log = None;
+        }
+        rig.restart(V);
+        assert!(will(&rig, V).is_none(), "adopted: {adopts}");
+        rig.idle(V, LEASE);
+        assert!(will(&rig, V).is_some(), "adopted: {adopts}");
+    }
 }
 
 /// PROTOCOL R10

@@ -143,7 +143,8 @@ impl Core {
 
     /// When this node is to call, as things stand; never, for one that does not vote.
     fn call_due(&self, now: Boot) -> Option<Boot> {
-        if !self.is_voter() || self.voter.has_lost_votes() || !self.may_call_over_list(now) {
+        let may_call = self.is_voter() && !self.voter.has_lost_votes() && self.may_call_over_list(now);
+        if !may_call || self.work.forbids_calls() {
             return None;
         }
         let due = if self.holds_lease(now).is_some() {
