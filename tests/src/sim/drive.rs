@@ -67,7 +67,8 @@ impl World {
             } else if let Some(event) = process.inbox.pop_front() {
                 self.handle(machine, event);
             } else {
-                return self.plan_tick(machine);
+                self.plan_tick(machine);
+                return self.follow_work(machine);
             }
         }
     }
@@ -136,6 +137,7 @@ impl World {
         });
         let when = |boot: Boot| clock.when(boot);
         self.observer.notices(self.at, machine, notice, list, when);
+        self.work_hears(machine, notice);
     }
 
     fn write(&mut self, machine: usize, record: Record) {

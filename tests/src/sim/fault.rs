@@ -40,6 +40,14 @@ faults! {
     CommandStuck = "commands that do not end",
     /// A process that ended left a runner beside it at work.
     RunnerLeft = "runners left behind",
+    /// A leader-only command was started.
+    Work = "commands started",
+    /// A runner of leader-only work stands still for a while.
+    RunnerFrozen = "runners frozen",
+    /// An exec stands still for a while, its runner not.
+    ExecFrozen = "execs frozen",
+    /// An exec is killed.
+    ExecKilled = "execs killed",
     /// A process does not run for a while, and then goes on.
     Pause = "pauses",
     /// A connection breaks.

@@ -28,6 +28,7 @@ pub const ALL: &[Hunt] = &[
     Hunt { name: "disks", scenario: disks, script: None },
     Hunt { name: "proxies", scenario: proxies, script: None },
     Hunt { name: "wills", scenario: wills, script: None },
+    Hunt { name: "work", scenario: work, script: None },
     Hunt { name: "scattered", scenario: scattered, script: None },
     Hunt { name: "upstarts", scenario: upstarts, script: Some(strand_new_leaders) },
     Hunt { name: "relapse", scenario: relapse, script: Some(crash_after_calls) },
@@ -100,16 +101,48 @@ fn disks(seed: u64) -> Scenario {
 }
 
 /// Manifests succeed each other while leaders come and go: up to five voters, of whom the first manifest has all. In half
-/// of the starts a node moves to the next, if it may.
+/// of the starts a node moves to the next, if it may. In every other world one of up to six voters is Byzantine, and in every
+/// fourth leaders work.
 fn voters(seed: u64) -> Scenario {
-    let last_wills = 1000;
-    Scenario { n: 5, f: 0, changes: 500, last_wills, ..churn(seed) }
+    let (last_wills, byzantine) = (1000, seed as usize % 2);
+    let (byzantine_from, works) = (seed as usize / 2 % 6, seed % 4 > 1);
+    let base = Scenario { changes: 500, last_wills, byzantine, byzantine_from, works, ..churn(seed) };
+    Scenario { n: 5 + byzantine, f: byzantine, ..base }
 }
 
 /// Processes die and leave work behind, and wills come late, twice, and after a restart.
 fn wills(seed: u64) -> Scenario {
     let weights = [(Fault::Crash, 12), (Fault::Pause, 3), (Fault::OneWay, 2), (Fault::StepDown, 2)];
     Scenario { last_wills: 900, remains: 400, weights: Weights::only(&weights), ..churn(seed) }
+}
+
+/// Work runs wherever a node leads: nodes die under it, execs and runners stand still or are killed, leaders are asked to hand
+/// over, and in every other world the one that calls is rarely the one that is elected. In every fourth a voter is
+/// Byzantine.
+fn work(seed: u64) -> Scenario {
+    let lease = Duration::from_secs(1);
+    let rule = if seed.is_multiple_of(2) { Rule::Priority } else { Rule::Rotate };
+    let weights = [
+        (Fault::Crash, 12),
+        (Fault::Pause, 4),
+        (Fault::OneWay, 3),
+        (Fault::Partition, 3),
+        (Fault::StepDown, 6),
+        (Fault::RunnerFrozen, 3),
+        (Fault::ExecFrozen, 3),
+        (Fault::ExecKilled, 3),
+        (Fault::Reboot, 1),
+    ];
+    let base = if seed % 4 == 3 { siege(seed) } else { churn(seed) };
+    Scenario {
+        policy: Policy::of(rule),
+        last_wills: 900,
+        remains: 300,
+        works: true,
+        patience: lease / 4 * (1 + seed as u32 % 8),
+        weights: Weights::only(&weights),
+        ..base
+    }
 }
 
 /// Proxies let elections wait, or lose them.

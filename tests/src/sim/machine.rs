@@ -12,6 +12,7 @@ use nitro_elect_protocol::resign::Resign;
 use nitro_elect_protocol::statement::Signed;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::clock::{At, Clock};
 use super::dice::Dice;
@@ -19,6 +20,7 @@ use super::identities::Primitives;
 use super::recorder::Recorder;
 use super::standin::StandInKey;
 use super::succession::Place;
+use super::work::Workplace;
 
 /// Events that wait for a busy process at most; the rest is lost, as in a full socket.
 pub const INBOX_MAX: usize = 4096;
@@ -81,6 +83,8 @@ pub struct Machine {
     pub failing_writes: u64,
     /// The proxies that it asks, by endpoint.
     pub proxies: Vec<usize>,
+    /// The leader-only work on it.
+    pub(super) work: Workplace,
     /// Messages from and to it take long until then.
     pub slow_until: At,
     secret: [u8; 32],
@@ -89,7 +93,13 @@ pub struct Machine {
 
 impl Machine {
     /// A machine whose node was never started.
-    pub fn new(index: usize, primitives: Primitives, clock: Clock, dice: &mut Dice) -> Self {
+    pub fn new(
+        index: usize,
+        primitives: Primitives,
+        clock: Clock,
+        patience: Duration,
+        dice: &mut Dice,
+    ) -> Self {
         let secret = dice.bytes32();
         let id = match primitives {
             Primitives::StandIn => NodeId(secret),
@@ -109,6 +119,7 @@ impl Machine {
             doomed: false,
             failing_writes: 0,
             proxies: Vec::new(),
+            work: Workplace::new(patience),
             slow_until: At(0),
             secret,
             primitives,

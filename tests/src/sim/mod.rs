@@ -37,4 +37,5 @@ pub mod succession;
 pub mod trace;
 pub mod violation;
 pub mod wills;
+mod work;
 pub mod world;

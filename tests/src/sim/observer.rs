@@ -1,7 +1,8 @@
 //! Sees everything, and checks the invariants of DESIGN §4 as things happen.
 //!
 //! I1, I2, I3 and I5 are looked at when an enclave has signed, I3 and I7 when a node adopts, I4 when a lease is gained or
-//! prolonged, I6 when anything leaves a process, I11 by the world. I8 to I10 are demands on time: see `ending`.
+//! prolonged, I6 when anything leaves a process, I11 by the world, I12 when work begins. I8 to I10 are demands on time: see
+//! `ending`.
 
 use nitro_elect::core::event::Notice;
 use nitro_elect_protocol::certificate::{Certificate, SignedCertificate, VerifiedCertificate};

@@ -112,6 +112,10 @@ pub struct Scenario {
     pub changes: u64,
     /// Thousandths of crashes that leave something at work, and of wills that come again.
     pub remains: u64,
+    /// Whether leader-only work runs, on every machine of an honest voter (I12).
+    pub works: bool,
+    /// How long its commands have to end once they are asked to.
+    pub patience: Duration,
     /// How messages fare.
     pub weather: Weather,
     /// How ticks fare.
@@ -167,6 +171,8 @@ impl Scenario {
             last_wills: *dice.pick(&[0, 500, 1000]),
             changes: 0,
             remains: *adversaries.pick(&[0, 200, 500]),
+            works: false,
+            patience: lease,
             weather: draw_weather(&mut dice),
             ticks: draw_ticks(&mut dice),
             weights: Weights::draw(&mut dice),
@@ -204,6 +210,8 @@ impl Scenario {
             last_wills: 0,
             changes: 0,
             remains: 0,
+            works: false,
+            patience: Duration::from_secs(1),
             weather: Weather { in_order: true, ..Weather::default() },
             ticks: BadTicks::default(),
             weights: Weights::only(&[]),
@@ -229,6 +237,12 @@ impl Scenario {
         };
         electorate.sort();
         electorate
+    }
+
+    /// The machines whose voters are Byzantine.
+    pub fn byzantine_machines(&self) -> impl Iterator<Item = usize> + use<> {
+        let (from, n) = (self.byzantine_from, self.n);
+        (0..self.byzantine).map(move |turn| (from + turn) % n)
     }
 
     /// The voter of this index and key.

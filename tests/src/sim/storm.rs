@@ -30,6 +30,8 @@ impl World {
             Fault::Crash => self.crash(machine, false),
             Fault::Reboot => self.crash(machine, true),
             Fault::Pause => self.pause(machine, span),
+            Fault::RunnerFrozen | Fault::ExecFrozen => self.freeze(machine, fault, span),
+            Fault::ExecKilled => self.kill_exec(machine),
             Fault::Break => self.break_one(machine),
             Fault::Partition => self.partition(span),
             Fault::OneWay => self.one_way(machine, span),
@@ -85,7 +87,9 @@ impl World {
         if self.machines[machine].crash(keep_write) {
             self.tally.count(Fault::LostWrite);
         }
-        self.observer.ended(self.at, machine, remains != Remains::Nothing);
+        let left_work = remains != Remains::Nothing && !self.scenario.works;
+        let remains = if self.scenario.works { self.work_loses_its_node(machine, reboots) } else { remains };
+        self.observer.ended(self.at, machine, left_work);
         let name = self.machines[machine].name.clone();
         self.trace.note(self.at, &name, || if reboots { "goes down" } else { "crashes" }.into());
         if reboots {
@@ -190,6 +194,7 @@ impl World {
         self.trace.note(self.at, "all", || "calm".into());
         self.links.mend_all();
         self.catch_up();
+        self.thaw_all();
         for machine in 0..self.machines.len() {
             self.machines[machine].slow_until = self.at;
             self.machines[machine].failing_writes = 0;

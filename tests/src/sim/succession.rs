@@ -2,16 +2,18 @@
 //!
 //! Steps are proposed at random, and only those that the product's own rules allow are carried out, with words that its
 //! own ledgers let voters sign. A machine that restarts in the storm may move; now and then its operator tries a rival of
-//! the next manifest first, that one voter too few has approved. When the storm is over, all move to the latest manifest
+//! the next manifest first, that one voter too few has approved, however often Byzantine voters approve it and in whose names.
+//! Those go by whatever manifest they like, and sign for all sides. When the storm is over, all move to the latest manifest
 //! that any of them has reached.
 
 use nitro_elect::core::config::Predecessor;
 use nitro_elect_protocol::change::{Agreed, Approve, Change, Endorse, Ledger, SafeChange, Word, may_pass};
+use nitro_elect_protocol::codec;
 use nitro_elect_protocol::crypto::Crypto;
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::ids::NodeId;
 use nitro_elect_protocol::proof::Bundle;
-use nitro_elect_protocol::statement::{Signed, Verified};
+use nitro_elect_protocol::statement::{Signed, Statement, Verified, signing_input};
 
 use super::dice::Dice;
 use super::machine::Machine;
@@ -42,13 +44,15 @@ impl Succession {
         crypto: &dyn Crypto,
         dice: &mut Dice,
     ) -> Self {
+        let byzantine: Vec<NodeId> =
+            scenario.byzantine_machines().map(|machine| machines[machine].id).collect();
         let (mut manifests, mut approvals, mut rivals) = (vec![first.clone()], Vec::new(), Vec::new());
         for _ in 0..STEPS {
             let old = manifests.last().expect("there is a first");
             let Some(new) = allowed(old, machines, scenario, dice) else { break };
             let Some(rival) = allowed(old, machines, scenario, dice) else { break };
-            let mut too_few = approved(Change::between(old, &rival), old, machines, crypto);
-            too_few.truncate(old.quorum() - 1);
+            let byzantine = |key: &NodeId| byzantine.contains(key);
+            let too_few = too_few(Change::between(old, &rival), old, machines, byzantine, crypto);
             approvals.push(approved(Change::between(old, &new), old, machines, crypto));
             rivals.push((rival, too_few));
             manifests.push(new);
@@ -107,7 +111,7 @@ fn allowed(
     dice: &mut Dice,
 ) -> Option<Electorate> {
     let proposed = std::iter::repeat_with(|| propose(old, machines, scenario, dice));
-    proposed.take(PROPOSALS).find(|new| SafeChange::check(old, new).is_ok())
+    proposed.take(PROPOSALS).find(|new| new.faults().is_empty() && SafeChange::check(old, new).is_ok())
 }
 
 /// Another set of voters: mostly one more or one fewer, now and then any.
@@ -156,6 +160,35 @@ fn approved(
     signed(&voters, &approved)
 }
 
+/// One approval too few, which Byzantine voters try to pass off as enough: theirs are there again, of another attempt, and
+/// they sign in the names of those that have not.
+fn too_few(
+    change: Change,
+    old: &Electorate,
+    machines: &[Machine],
+    is_byzantine: impl Fn(&NodeId) -> bool,
+    crypto: &dyn Crypto,
+) -> Vec<Signed<Approve>> {
+    let mut words = approved(change, old, machines, crypto);
+    let says = |word: &Signed<Approve>| word.peek().expect("it was just signed");
+    words.sort_by_key(|word| !is_byzantine(&says(word).voter));
+    let missing = words.split_off(old.quorum() - 1);
+    for liar in machines.iter().filter(|machine| old.contains(&machine.id) && is_byzantine(&machine.id)) {
+        let own = words.iter().map(says).find(|word| word.voter == liar.id);
+        let again = own.map(|word| Approve { attempt: word.attempt + 1, ..word });
+        let forged = missing.iter().map(says).map(|word| {
+            let key = liar.key();
+            let bytes = codec::encode(&word);
+            let signature = key.sign(&signing_input(Approve::DOMAIN, &bytes));
+            Signed::from_parts(bytes, signature)
+        });
+        let forged: Vec<_> = forged.collect();
+        words.extend(again.map(|word| Verified::sign(word, &*liar.key()).into_signed()));
+        words.extend(forged);
+    }
+    words
+}
+
 fn signed<T: Word>(voters: &[&Machine], words: &[T]) -> Vec<Signed<T>> {
     let both = voters.iter().zip(words);
     both.map(|(voter, word)| Verified::sign(word.clone(), &*voter.key()).into_signed()).collect()
@@ -178,6 +211,9 @@ impl World {
         // What it moved to when the storm ended, it starts with just now.
         self.machines[machine].place.just_moved &= self.calm;
         let wanted = self.succession.is_some() && !self.calm && self.dice.chance(self.scenario.changes);
+        if wanted && !self.observer.is_honest(machine) {
+            return self.go_anywhere(machine);
+        }
         if !wanted || place.strayed {
             return;
         }
@@ -190,14 +226,45 @@ impl World {
         }
     }
 
+    /// A Byzantine voter goes by any manifest that it likes, and waits for nothing.
+    fn go_anywhere(&mut self, machine: usize) {
+        let reached = self.reached();
+        let index = self.dice.between(reached.saturating_sub(1) as u64, reached as u64 + 1) as usize;
+        let last = self.succession.as_ref().map_or(0, |succession| succession.manifests.len() - 1);
+        let index = index.min(last);
+        let strayed = index > 0 && self.dice.chance(300);
+        self.machines[machine].place = Place { index, just_moved: false, strayed };
+    }
+
+    /// The latest manifest that an honest node has reached.
+    fn reached(&self) -> usize {
+        let honest = (0..self.machines.len()).filter(|machine| self.observer.is_honest(*machine));
+        honest.map(|machine| self.machines[machine].place.index).max().unwrap_or_default()
+    }
+
+    /// Byzantine voters sign for all sides: under the manifest that honest nodes have reached, and those around it.
+    pub(super) fn choose_manifest(&mut self) {
+        let reached = self.reached();
+        let Some(succession) = &self.succession else { return };
+        let around = reached.saturating_sub(1)..(reached + 2).min(succession.manifests.len());
+        let rival = succession.rivals.get(reached).map(|(rival, _)| rival);
+        let sides: Vec<&Electorate> = succession.manifests[around].iter().chain(rival).collect();
+        self.electorate = (*self.dice.pick(&sides)).clone();
+    }
+
     fn may_move(&self, from: usize, to_rival: bool) -> bool {
         self.succession.as_ref().is_some_and(|succession| succession.may_move(from, to_rival, &*self.crypto))
     }
 
     /// The storm is over: every node that is behind is stopped, and starts at the latest manifest that one has reached.
     pub(super) fn catch_up(&mut self) {
-        let latest = self.machines.iter().map(|machine| machine.place.index).max().unwrap_or_default();
+        let latest = self.reached();
         for machine in 0..self.machines.len() {
+            if !self.observer.is_honest(machine) {
+                self.crash(machine, false);
+                self.machines[machine].place = Place { index: latest, just_moved: true, strayed: false };
+                continue;
+            }
             let behind = self.machines[machine].place.index;
             if behind < latest && (behind..latest).all(|index| self.may_move(index, false)) {
                 self.crash(machine, false);

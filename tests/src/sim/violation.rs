@@ -29,6 +29,8 @@ pub enum Invariant {
     I10,
     /// Nothing that is sent makes a node or the enclave panic, hang, halt or grow without bound.
     I11,
+    /// At any real instant leader-only work runs on one honest node at most, and later work of another has a higher term.
+    I12,
 }
 
 /// An invariant that did not hold.

@@ -45,7 +45,7 @@ impl World {
     /// What is left of a process that ends now.
     pub(super) fn draw_remains(&mut self, machine: usize) -> Remains {
         let mut fate = self.fate();
-        if machine >= self.scenario.n || !fate.chance(self.scenario.remains) {
+        if machine >= self.scenario.n || self.scenario.works || !fate.chance(self.scenario.remains) {
             return Remains::Nothing;
         }
         let lease = self.scenario.lease;

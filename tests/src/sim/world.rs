@@ -4,7 +4,7 @@ use nitro_elect::core::event::{Command, Event, RequestId};
 use nitro_elect_protocol::crypto::Crypto;
 use nitro_elect_protocol::electorate::Electorate;
 use nitro_elect_protocol::enclave_api::{Request, Response};
-use nitro_elect_protocol::ids::NodeId;
+use nitro_elect_protocol::ids::{NodeId, Term};
 use nitro_elect_protocol::peer::PeerMessage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use super::succession::Succession;
 use super::trace::Trace;
 use super::violation::{Invariant, Violation};
 use super::wills::Swept;
+use super::work::Due;
 use nitro_elect_protocol::time::Boot;
 
 /// Happenings that may be planned at once: more would be growth without bound.
@@ -69,6 +70,8 @@ pub(super) enum Happening {
     Answered { machine: usize, life: u64, request: RequestId, answer: Option<Box<Response>> },
     /// A supervisor has made an end of what its node left behind, as far as it can.
     Swept(Box<Swept>),
+    /// Something of leader-only work is due.
+    Work(Due),
     /// An enclave boots.
     Boot { host: usize },
     /// A proxy comes back.
@@ -99,6 +102,7 @@ pub struct World {
     pub tally: Tally,
     /// Happenings worked off.
     pub steps: u64,
+    /// The only one; where manifests succeed each other, the one that Byzantine voters lie under next.
     pub(super) electorate: Electorate,
     pub(super) succession: Option<Succession>,
     pub(super) crypto: Arc<Recorder>,
@@ -114,6 +118,10 @@ pub struct World {
     pub(super) calm: bool,
     /// Whether the next election's enclave is to end in the midst of it.
     pub(super) ambush: bool,
+    /// Chance for leader-only work: it shifts no other draws.
+    pub(super) work_dice: Dice,
+    /// Whose work began under the highest term, and which.
+    pub(super) latest_work: Option<(usize, Term)>,
     /// When the count of happenings begins anew, and where it stood.
     busy: (At, u64),
 }
@@ -126,7 +134,7 @@ impl World {
         let machines: Vec<Machine> = (0..scenario.n + scenario.observers)
             .map(|index| {
                 let clock = draw_clock(&mut dice);
-                Machine::new(index, scenario.primitives, clock, &mut dice)
+                Machine::new(index, scenario.primitives, clock, scenario.patience, &mut dice)
             })
             .collect();
         let voters = machines.iter().take(scenario.n).enumerate();
@@ -159,6 +167,8 @@ impl World {
             outage: None,
             calm: false,
             ambush: false,
+            work_dice: Dice::new(scenario.seed ^ 0x1012),
+            latest_work: None,
             busy: (At(0), 0),
             scenario,
         };
@@ -247,6 +257,7 @@ impl World {
                 self.answered(machine, life, request, answer)
             }
             Happening::Swept(swept) => self.swept(*swept),
+            Happening::Work(due) => self.work_due(due),
             Happening::Boot { host } => self.boot(host),
             Happening::ProxyUp { proxy } => self.proxies[proxy].is_up = true,
             Happening::Command { machine, command } => self.feed(machine, Event::Command(command)),

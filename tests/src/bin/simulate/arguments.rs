@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Shown for `--help`.
 pub const HELP: &str = "\
-Runs whole simulated clusters, each from one seed, and checks the invariants I1 to I11 after every step.
+Runs whole simulated clusters, each from one seed, and checks the invariants I1 to I12 after every step.
 
 Usage: simulate [OPTIONS]
 
@@ -140,10 +140,10 @@ fn number_after(option: &str, came: Option<String>) -> Result<u64, Wrong> {
 }
 
 fn invariant_after(option: String, came: Option<String>) -> Result<String, Wrong> {
-    let named = |text: &String| (1..=11).any(|number| *text == format!("I{number}"));
+    let named = |text: &String| (1..=12).any(|number| *text == format!("I{number}"));
     match came {
         Some(text) if named(&text) => Ok(text),
-        came => Err(Wrong::Incomplete { option, needs: "an invariant, I1 to I11", came }),
+        came => Err(Wrong::Incomplete { option, needs: "an invariant, I1 to I12", came }),
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(wrong("--sed 7"), "there is no option --sed; see --help");
         assert_eq!(wrong("--seed x"), "--seed needs a number, not \"x\"; see --help");
         assert_eq!(wrong("--secs"), "--secs needs a number; see --help");
-        assert_eq!(wrong("--expect I12"), "--expect needs an invariant, I1 to I11, not \"I12\"; see --help");
+        assert_eq!(wrong("--expect I13"), "--expect needs an invariant, I1 to I12, not \"I13\"; see --help");
         assert!(wrong("--hunt x").starts_with("there is no hunt x, but churn, "));
         assert_eq!(wrong("--trace"), "--trace needs --seed N; see --help");
     }

@@ -66,9 +66,7 @@ impl Habits {
 impl World {
     /// Some machines' voters are Byzantine, from the start.
     pub(super) fn build_adversaries(&mut self) {
-        let n = self.scenario.n;
-        for turn in 0..self.scenario.byzantine {
-            let machine = (self.scenario.byzantine_from + turn) % n;
+        for machine in self.scenario.byzantine_machines() {
             self.observer.is_byzantine(machine);
             let key = self.machines[machine].key();
             let habits = Habits::draw(&mut self.dice);
@@ -97,6 +95,7 @@ impl World {
     /// A Byzantine voter hears a message, and may answer on its own besides what its core does.
     pub(super) fn overhear(&mut self, from: usize, to: usize, message: &PeerMessage) {
         let Some(adversary) = self.adversary_on(to).filter(|_| self.is_attacked()) else { return };
+        self.choose_manifest();
         self.adversaries[adversary].heard.take_in(message);
         let obliging = self.adversaries[adversary].habits.obliging;
         if !self.dice.chance(obliging) {
@@ -128,6 +127,7 @@ impl World {
         if !self.is_attacked() {
             return None;
         }
+        self.choose_manifest();
         if let PeerMessage::Call(call) = &message {
             self.adversaries[adversary].heard.take_call((**call).clone());
         }
@@ -150,6 +150,7 @@ impl World {
         if !self.is_attacked() {
             return;
         }
+        self.choose_manifest();
         let Adversary { machine, habits, .. } = &self.adversaries[adversary];
         let (machine, habits) = (*machine, *habits);
         let wait = self.dice.span(Duration::from_millis(1), self.scenario.lease * 2 / habits.busy);
