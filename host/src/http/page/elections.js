@@ -34,10 +34,11 @@ export function listElections(node, checks) {
   const list = at("elections");
   const kept = new Map([...list.children].map((item) => [item.dataset.entry, item]));
   const shown = entries(node.events, checks).map((entry) => {
-    const id = entry.kind === "elected" ? `term ${entry.term} ${entry.at_ms}` : `failed ${entry.first}`;
+    const id = entry.kind === "elected" ? `term ${entry.term} ${entry.leader.key}` : `failed ${entry.first}`;
     const item = kept.get(id) ?? element("li", { "data-entry": id });
-    const text = entry.kind === "elected" ? "elected" : JSON.stringify([entry.times, entry.why, entry.at_ms]);
-    renew(item, text, () => (entry.kind === "elected" ? elected(node, entry) : failed(entry)));
+    const text = JSON.stringify([entry.times, entry.why, entry.at_ms]);
+    const isOpen = item.querySelector("details")?.open ?? false;
+    renew(item, text, () => (entry.kind === "elected" ? elected(node, entry, isOpen) : failed(entry)));
     item.className = entry.kind;
     return item;
   });
@@ -48,7 +49,8 @@ export function listElections(node, checks) {
   if (!same) list.replaceChildren(...wanted);
 }
 
-function elected(node, entry) {
+/** An election; open, if it was before its event came and told more of it than its certificate. */
+function elected(node, entry, isOpen) {
   const { term, leader, coordinator, occasion, reason, signers, assurance } = entry;
   const worth = lessThanAttested(assurance);
   const summary = element(
@@ -62,6 +64,7 @@ function elected(node, entry) {
   const body = element("div", { class: "checks" }, element("p", { class: "quiet" }, "Verifying."));
   const details = element("details", {}, summary, body);
   details.addEventListener("toggle", () => details.open && showChecks(node, term, body));
+  details.open = isOpen;
   return [entry.at_ms === null ? element("span", { class: "when" }, "before") : when(entry), details];
 }
 
