@@ -35,6 +35,17 @@ pub fn format(span: Duration) -> String {
     format!("{}{unit}", ms / u128::from(length))
 }
 
+/// About how long a span is, for people: milliseconds, or seconds and their tenths, or minutes, hours and days.
+pub fn about(span: Duration) -> String {
+    match span.as_secs() {
+        0 | 1 => format!("{} ms", span.as_millis()),
+        2..120 => format!("{:.1} s", span.as_secs_f64()),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::Failure;
 use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
 use super::output::{Format, Stream, paint};
 use crate::core::diagnosis::Cause;
-use crate::http::answers::{Enclave, Member, Overview};
+use crate::duration::about;
+use crate::http::answers::{Enclave, Member, Overview, Who};
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::time::Wall;
 
@@ -77,8 +79,10 @@ fn text(glance: &Glance) -> String {
     let mut lines = vec![leader(overview)];
     lines.extend(overview.leader.diagnosis.iter().map(cause));
     lines.extend([String::new(), cluster(overview), node(overview), String::new()]);
-    lines.extend(members(&overview.members.members));
-    lines.push(String::new());
+    lines.extend(members(&overview.members.members, overview.leader.leader.as_ref()));
+    if !overview.enclaves.is_empty() {
+        lines.push(String::new());
+    }
     lines.extend(overview.enclaves.iter().zip(1..).map(|(one, number)| enclave(one, number)));
     if !glance.elections.is_empty() {
         lines.push(String::new());
@@ -124,7 +128,8 @@ fn node(overview: &Overview) -> String {
     let held = match overview.leader.this_node {
         true => format!(", it leads with the promises of {} voters", overview.supporters),
         false => overview.promise.as_ref().map_or_else(String::new, |promise| {
-            format!(", bound by its promise to {} for {} ms more", promise.to, promise.left_ms)
+            let left = about(Duration::from_millis(promise.left_ms));
+            format!(", bound by its promise to {} for {left} more", promise.to)
         }),
     };
     let ready = match &overview.not_ready_because {
@@ -134,12 +139,17 @@ fn node(overview: &Overview) -> String {
     format!("as seen by {} ({role}, generation {}): {ready}{held}", overview.node.name, overview.generation)
 }
 
-fn members(members: &[Member]) -> Vec<String> {
+fn members(members: &[Member], leader: Option<&Who>) -> Vec<String> {
     let name_width = members.iter().map(|member| member.name.len()).max().unwrap_or(0);
     let address_width = members.iter().map(|member| member.address.len()).max().unwrap_or(0);
     let line = |member: &Member| {
-        let mark = if member.this_node { "*" } else { " " };
         let mut words = vec![if member.active { paint(Stream::Out, "32", "active") } else { silent(member) }];
+        if leader.is_some_and(|leader| leader.key == member.key) {
+            words.push("leads".into());
+        }
+        if member.this_node {
+            words.push("this node".into());
+        }
         if !member.voter {
             words.push("observer".into());
         }
@@ -150,13 +160,16 @@ fn members(members: &[Member]) -> Vec<String> {
             words.push("not connected".into());
         }
         let (name, address) = (&member.name, &member.address);
-        format!("{mark} {name:name_width$}  {address:address_width$}  {}", words.join(", "))
+        format!("  {name:name_width$}  {address:address_width$}  {}", words.join(", "))
     };
     members.iter().map(line).collect()
 }
 
 fn silent(member: &Member) -> String {
-    let since = member.silent_ms.map_or_else(|| "never heard".into(), |ms| format!("silent for {ms} ms"));
+    let since = member.silent_ms.map_or_else(
+        || "never heard".into(),
+        |ms| format!("silent for {}", about(Duration::from_millis(ms))),
+    );
     paint(Stream::Out, "33", &since)
 }
 
@@ -171,7 +184,7 @@ fn enclave(enclave: &Enclave, number: usize) -> String {
     let measured: String = registers.into_iter().filter_map(head).collect();
     let state = match (&enclave.error, enclave.answered_ms_ago) {
         (Some(error), _) => format!(": {}", paint(Stream::Out, "31", error)),
-        (None, Some(ms)) => format!(", answered {ms} ms ago"),
+        (None, Some(ms)) => format!(", answered {} ago", about(Duration::from_millis(ms))),
         (None, None) => String::new(),
     };
     format!("enclave {number} at {place}: {id}{worth}{measured}{state}")

@@ -11,7 +11,7 @@ use super::accept_flags::AcceptOpenFlags;
 use crate::manifest::Manifest;
 use crate::node::happening::reason;
 use crate::proof_file::ProofFile;
-use crate::verify::{Authority, Line, Moment, Question, Report, Verdict, verify};
+use crate::verify::{Authority, Line, Moment, Question, Report, Status, Step, Verdict, verify};
 use crate::wall_text;
 use nitro_elect_protocol::assurance::Assurance;
 use nitro_elect_protocol::certificate::{VerifiedCertificate, Vouching};
@@ -150,7 +150,9 @@ fn conclusion(report: &Report, electorate: Option<&Electorate>) -> String {
         return paint(Stream::Out, "31;1", "INVALID: it proves nothing.");
     };
     let (term, leader) = (certificate.term, name(electorate, &certificate.leader));
-    let elected = format!("{leader} was elected in term {term}");
+    let is_answered = |line: &&Line| line.step == Step::Nonce && line.status == Status::Passed;
+    let holds = report.lines.iter().find(is_answered).map(|line| format!(", and {}", line.found));
+    let elected = format!("{leader} was elected in term {term}{}", holds.unwrap_or_default());
     let worth = match certificate.assurance() {
         Assurance::Attested => String::new(),
         Assurance::Debug => ", DEBUG MODE: the enclave's host can read and change it".into(),

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::event::{CallFailure, Unanswered};
 use super::status::{EnclaveStatus, MemberStatus, Status};
+use crate::duration::about;
 
 /// How far a wall clock may be from the cluster's before it is called wrong: half of what documents of enclaves may
 /// be ahead, so that it is told before they are refused.
@@ -92,7 +93,7 @@ fn voters_missing(status: &Status) -> Option<Cause> {
 
 fn silence(voter: &MemberStatus) -> String {
     match voter.silent_for {
-        Some(silent) => format!("{} (silent for {})", voter.name, span(silent)),
+        Some(silent) => format!("{} (silent for {})", voter.name, about(silent)),
         None => format!("{} (never heard)", voter.name),
     }
 }
@@ -121,7 +122,7 @@ fn clocks(status: &Status) -> Vec<Cause> {
     let is_off = |ms: i64| u128::from(ms.unsigned_abs()) > CLOCK_OFF.as_millis();
     let tell = |whose: &str, ms: i64| {
         let way = if ms < 0 { "behind" } else { "ahead of" };
-        let off = span(Duration::from_millis(ms.unsigned_abs()));
+        let off = about(Duration::from_millis(ms.unsigned_abs()));
         let text = format!("the wall clock of {whose} is {off} {way} the voters' median");
         Cause::new(CauseName::ClockOff, text, next)
     };
@@ -217,20 +218,20 @@ fn waits(status: &Status) -> Vec<Cause> {
     if let Some(left) = status.hold_at_start.filter(|_| promise.is_some()) {
         causes.push(Cause::new(
             CauseName::HoldAfterStart,
-            format!("this node restarted, and holds to its earlier promise for {} more", span(left)),
-            format!("wait {}: a promise outlives a restart, so that nobody votes twice", span(left)),
+            format!("this node restarted, and holds to its earlier promise for {} more", about(left)),
+            format!("wait {}: a promise outlives a restart, so that nobody votes twice", about(left)),
         ));
     } else if let Some(promise) = promise {
         causes.push(Cause::new(
             CauseName::Promised,
-            format!("this node's promise to {} runs for {} more", promise.holder, span(promise.left)),
-            format!("wait {}", span(promise.left)),
+            format!("this node's promise to {} runs for {} more", promise.holder, about(promise.left)),
+            format!("wait {}", about(promise.left)),
         ));
     }
     let promised = told(status, |why| matches!(why, Refusal::Promised { .. }));
     if let Some((names, left)) = promised.filter(|_| causes.is_empty()) {
-        let text = format!("{names} has promised another node for {} more", span(left));
-        causes.push(Cause::new(CauseName::Promised, text, format!("wait {}", span(left))));
+        let text = format!("{names} has promised another node for {} more", about(left));
+        causes.push(Cause::new(CauseName::Promised, text, format!("wait {}", about(left))));
     }
     let own = status.back_off.map(|left| ("this node".to_owned(), left));
     if let Some((names, left)) = own.or_else(|| told(status, |why| matches!(why, Refusal::BackOff { .. }))) {
@@ -238,9 +239,9 @@ fn waits(status: &Status) -> Vec<Cause> {
             CauseName::BackOff,
             format!(
                 "{names} signs nothing for this node for {} more: its last calls elected nobody",
-                span(left)
+                about(left)
             ),
-            format!("wait {}; if it comes again, the log says what its elections fail of", span(left)),
+            format!("wait {}; if it comes again, the log says what its elections fail of", about(left)),
         ));
     }
     causes
@@ -262,7 +263,7 @@ fn under_way(status: &Status) -> Cause {
     let failed =
         status.last_failure.as_ref().map(|failure| format!("; the last try failed: {}", failure.why));
     let text = match status.calls_in.filter(|wait| !wait.is_zero()) {
-        Some(wait) => format!("this node calls the next election in {}", span(wait)),
+        Some(wait) => format!("this node calls the next election in {}", about(wait)),
         None => "an election is due or under way".into(),
     };
     let next = "wait a moment: an election takes a few tenths of a lease";
@@ -304,15 +305,4 @@ fn refusals(status: &Status) -> impl Iterator<Item = &(NodeId, Refusal)> {
 fn name(status: &Status, node: &NodeId) -> String {
     let member = status.members.iter().find(|member| member.id == *node);
     member.map(|member| member.name.clone()).filter(|name| !name.is_empty()).unwrap_or_else(|| node.short())
-}
-
-/// A span for people: milliseconds, or seconds and their tenths, or minutes, hours and days.
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        0 | 1 => format!("{} ms", span.as_millis()),
-        2..120 => format!("{:.1} s", span.as_secs_f64()),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
 }

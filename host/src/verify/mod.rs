@@ -339,7 +339,7 @@ fn check_lease(
             let usable = Timing { lease: electorate.lease() }.usable();
             progress.pass(
                 Step::Nonce,
-                format!("the lease holds until {} ms after you drew it", usable.as_millis()),
+                format!("the lease holds until {} ms after you drew the nonce", usable.as_millis()),
             );
         }
     }

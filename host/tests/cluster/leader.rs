@@ -65,7 +65,10 @@ async fn every_node_has_the_leader_answer_a_verifiers_nonce() {
         let mine = run(home, &[&verify[..], &[&nonce]].concat());
         let text = String::from_utf8(mine.stdout).unwrap();
         assert!(mine.status.success(), "{text}");
-        assert!(text.contains(&format!("term {}", led.term)) && text.contains("after you drew it"), "{text}");
+        assert!(
+            text.contains(&format!("term {}", led.term)) && text.contains("after you drew the nonce"),
+            "{text}"
+        );
         let other = "e5".repeat(32);
         assert_eq!(run(home, &[&verify[..], &[&other]].concat()).status.code(), Some(1));
     }

@@ -314,7 +314,7 @@ fn a_lease_that_answers_my_nonce_passes_every_check_and_says_how_long_it_holds()
     let report = verify(&proof, &authority(shared()), asked(SOON, Some(&Nonce([2; 32]))));
     assert_eq!(report.verdict, Verdict::Valid, "{:#?}", report.lines);
     assert!(line(&report, Step::Lease).found.contains("3 voters in renewal 9"));
-    assert!(line(&report, Step::Nonce).found.contains("980 ms after you drew it"));
+    assert!(line(&report, Step::Nonce).found.contains("980 ms after you drew the nonce"));
     let lease = report.lease.unwrap();
     assert_eq!((lease.leader, lease.term), (shared().voters[0].id(), Term(7)));
 }
