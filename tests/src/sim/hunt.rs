@@ -101,11 +101,11 @@ fn disks(seed: u64) -> Scenario {
 }
 
 /// Manifests succeed each other while leaders come and go: up to five voters, of whom the first manifest has all. In half
-/// of the starts a node moves to the next, if it may. In every other world one of up to six voters is Byzantine, and in every
-/// fourth leaders work.
+/// of the starts a node moves to the next, if it may. In every fourth world one of up to six voters is Byzantine, and in more
+/// than half leaders work.
 fn voters(seed: u64) -> Scenario {
-    let (last_wills, byzantine) = (1000, seed as usize % 2);
-    let (byzantine_from, works) = (seed as usize / 2 % 6, seed % 4 > 1);
+    let (last_wills, byzantine) = (1000, usize::from(seed % 4 == 1));
+    let (byzantine_from, works) = (seed as usize / 4 % 6, seed % 4 > 1 || seed % 8 == 5);
     let base = Scenario { changes: 500, last_wills, byzantine, byzantine_from, works, ..churn(seed) };
     Scenario { n: 5 + byzantine, f: byzantine, ..base }
 }

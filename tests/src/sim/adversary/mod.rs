@@ -95,7 +95,6 @@ impl World {
     /// A Byzantine voter hears a message, and may answer on its own besides what its core does.
     pub(super) fn overhear(&mut self, from: usize, to: usize, message: &PeerMessage) {
         let Some(adversary) = self.adversary_on(to).filter(|_| self.is_attacked()) else { return };
-        self.choose_manifest();
         self.adversaries[adversary].heard.take_in(message);
         let obliging = self.adversaries[adversary].habits.obliging;
         if !self.dice.chance(obliging) {
@@ -127,7 +126,6 @@ impl World {
         if !self.is_attacked() {
             return None;
         }
-        self.choose_manifest();
         if let PeerMessage::Call(call) = &message {
             self.adversaries[adversary].heard.take_call((**call).clone());
         }
