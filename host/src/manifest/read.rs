@@ -43,6 +43,11 @@ pub(super) fn read(text: &str) -> Result<Manifest, Vec<Fault>> {
     if !errors.is_empty() {
         // What a broken line said is not missing.
         faults.retain(|fault| !matches!(fault.what, FaultKind::Missing { .. }));
+        // Some other kind of file would have a fault in each of its lines.
+        if manifest.electorate.voters.is_empty() {
+            faults.retain(|fault| matches!(fault.what, FaultKind::Syntax(_)));
+            faults.truncate(1);
+        }
     }
     if faults.is_empty() { Ok(manifest) } else { Err(faults) }
 }

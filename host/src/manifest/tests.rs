@@ -277,6 +277,12 @@ fn text_that_is_no_toml_is_refused_in_its_line_without_follow_up() {
 }
 
 #[test]
+fn another_kind_of_file_is_refused_in_one_line() {
+    let found = faults("{\n  \"certificate\": \"00\",\n  \"attestation\": \"00\"\n}\n");
+    assert!(found.len() == 1 && found[0].starts_with("line 1: not TOML"), "{found:#?}");
+}
+
+#[test]
 fn no_changed_byte_and_no_cut_makes_the_reader_panic_or_read_the_same() {
     let text = manifest().to_string();
     let read = Manifest::parse(&text).unwrap();
