@@ -149,7 +149,7 @@ fn enclave(enclave: &EnclaveStatus) -> Cause {
             CauseName::EnclaveRefused,
             format!("no enclave is reachable and accepted: the one at {} is refused: {why}", enclave.place),
             "compare its measurements and root with the manifest's trust section (`nitro-elect attestation verify`), \
-             and this machine's clock with the enclave's",
+             and this machine's clock with the enclave's; a simulated enclave keeps its root only with --pki",
         ),
         None => {
             let why = enclave.silent_because.as_deref().unwrap_or(match enclave.error {
