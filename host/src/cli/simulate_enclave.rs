@@ -162,7 +162,9 @@ fn announce(args: &Args, endpoint: &str, trust: &Path, enclave: &SimulatedEnclav
     print(&format!("SIMULATED enclave {} serves {endpoint}", enclave.id()))?;
     print(&format!("trust file that accepts it: {}", trust.display()))?;
     if args.pki.is_none() {
-        print("its root is made for this start; with --pki FILE the next start keeps it, and is accepted too")?;
+        print(
+            "its root is made for this start; with --pki FILE the next start keeps it, and is accepted too",
+        )?;
     }
     if args.trust_out.is_none()
         && let Err(error) = trust_file::default_trust_file()

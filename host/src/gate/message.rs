@@ -8,7 +8,6 @@
 //! be lost, a target that is no path. Framing is never forwarded, but made anew by hyper from what it has read, so that
 //! the resource sees exactly the requests that were let through here.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
@@ -17,6 +16,8 @@ use hyper::{Method, Request, StatusCode, Uri, Version};
 use serde_json::json;
 
 use nitro_elect_protocol::ids::Term;
+
+use crate::http::json::Json;
 
 /// The field that tells the resource the term.
 pub const TERM_FIELD: HeaderName = HeaderName::from_static("nitro-elect-term");

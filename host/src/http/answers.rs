@@ -2,7 +2,6 @@
 //!
 //! Spans are whole milliseconds, rounded down; identities are hexadecimal digits; what is not known is `null`.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use nitro_elect_protocol::assurance::Assurance;
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::json::Json;
 use crate::core::diagnosis::{self, Cause, CauseName};
 use crate::core::known::Basis;
 use crate::core::status::{EnclaveStatus, MemberStatus, PromiseStatus, Status};

@@ -3,7 +3,6 @@
 //!
 //! It is this node's word on itself: whoever does not trust the node takes `/v1/certificate` and verifies it elsewhere.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use nitro_elect_protocol::assurance::Assurance;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::answers::Fault;
+use super::json::Json;
 use super::limits::CHECKERS;
 use super::places::at_a_place;
 use crate::clock;

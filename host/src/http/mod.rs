@@ -11,6 +11,7 @@ pub mod counters;
 pub mod events;
 pub mod follower;
 pub mod guard;
+pub mod json;
 pub mod limits;
 pub mod listener;
 pub mod log;

@@ -1,6 +1,5 @@
 //! What changes a node: `POST /v1/resign` and `POST /v1/drain`. The guard has seen the token.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -13,6 +12,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use super::answers::{Fault, Who};
+use super::json::Json;
 use super::limits::{BODY_MAX, HANDOVER_DEADLINE, LOOK_AGAIN};
 use crate::clock;
 use crate::core::event::Command;

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use nitro_elect_protocol::ids::Nonce;
 use serde_json::json;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::checks::checks;
 use super::counters::count;
 use super::events::watch;
 use super::guard::{Access, guard};
+use super::json::{Json, as_json};
 use super::limits::BODY_MAX;
 use super::log::log;
 use super::orders;
@@ -123,10 +124,6 @@ async fn evidence(State(node): State<Handle>) -> Result<Response, Fault> {
 fn proof_of(status: Status) -> Result<ProofFile, Fault> {
     let none = || Fault::new(StatusCode::NOT_FOUND, "this node has no certificate yet");
     ProofFile::of(&status).ok_or_else(none)
-}
-
-fn as_json(text: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn members(State(node): State<Handle>) -> Result<Json<Members>, Fault> {

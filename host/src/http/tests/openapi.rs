@@ -100,6 +100,7 @@ async fn a_node_that_is_held_up_answers_as_is_described() {
             let answer = raw(node.address, &format!("{operation} HTTP/1.1\r\n{head}")).await;
             let code: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
             assert_eq!(code, if codes.contains(&503) { 503 } else { 200 }, "{operation}: {answer}");
+            assert!(answer.ends_with('\n'), "a shell's prompt would come behind it: {operation}: {answer}");
             let body: Value =
                 serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_default();
             assert_eq!(body["error"].is_string(), code == 503, "{operation}: {answer}");
