@@ -13,6 +13,9 @@ use super::event::{Action, EnclaveIndex, Notice, RequestId, Unanswered};
 
 /// How often a document is renewed at the latest: enclaves renew theirs as often (DESIGN §5).
 const RENEWAL: Duration = Duration::from_secs(600);
+/// How often an enclave is asked whether it still answers: as often as monitoring looks at the node, so that a lost one is
+/// told before an election needs it.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What a question was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +54,10 @@ pub struct Slot {
     pub health: Option<(Boot, EnclaveId)>,
     /// Why it is not accepted, or did not answer.
     pub error: Option<String>,
-    due: Boot,
+    /// The enclave of which was told that it is accepted and answers.
+    told: Option<EnclaveId>,
+    document_due: Boot,
+    health_due: Boot,
 }
 
 /// All enclave endpoints.
@@ -66,7 +72,8 @@ pub struct Enclaves {
 impl Hash for Enclaves {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for slot in &self.slots {
-            (slot.known.as_ref().map(|known| known.enclave.id()), slot.health, slot.due).hash(state);
+            let known = slot.known.as_ref().map(|known| known.enclave.id());
+            (known, slot.health, slot.told, slot.document_due, slot.health_due).hash(state);
         }
         (&self.pending, self.asked).hash(state);
     }
@@ -101,10 +108,15 @@ impl Enclaves {
         self.pending.values().any(|pending| *pending == (index, purpose))
     }
 
-    /// When a document is to be fetched next.
+    /// When an enclave is to be asked next.
     pub fn next_due(&self) -> Option<Boot> {
-        let idle = |index: usize| !self.is_pending(EnclaveIndex(index), Purpose::Attest);
-        self.slots.iter().enumerate().filter(|(index, _)| idle(*index)).map(|(_, slot)| slot.due).min()
+        let due = |(index, slot): (usize, &Slot)| {
+            let idle = |purpose| !self.is_pending(EnclaveIndex(index), purpose);
+            let document = idle(Purpose::Attest).then_some(slot.document_due);
+            let health = idle(Purpose::Health).then_some(slot.health_due);
+            document.into_iter().chain(health).min()
+        };
+        self.slots.iter().enumerate().filter_map(due).min()
     }
 }
 
@@ -120,12 +132,23 @@ impl Core {
         self.out.push(Action::Ask { enclave, request, message });
     }
 
-    /// Fetches documents that are missing or grow old.
+    /// Fetches documents that are missing or grow old, and looks whether the enclaves still answer.
     pub(super) fn advance_enclaves(&mut self, now: Now) {
+        let retry = self.enclave_retry();
         for index in 0..self.enclaves.slots.len() {
-            if self.enclaves.slots[index].due <= now.boot {
-                self.enclaves.slots[index].due = now.boot + self.enclave_retry();
+            let slot = &mut self.enclaves.slots[index];
+            let (document, health) = (slot.document_due <= now.boot, slot.health_due <= now.boot);
+            if document {
+                slot.document_due = now.boot + retry;
+            }
+            if health {
+                slot.health_due = now.boot + LOOK;
+            }
+            if document {
                 self.ask(EnclaveIndex(index), Purpose::Attest, Request::Attest { nonce: None });
+            }
+            if health {
+                self.ask(EnclaveIndex(index), Purpose::Health, Request::Health);
             }
         }
     }
@@ -149,17 +172,25 @@ impl Core {
     }
 
     fn on_health(&mut self, enclave: EnclaveIndex, id: EnclaveId, now: Now) {
-        let slot = &mut self.enclaves.slots[enclave.0];
-        slot.health = Some((now.boot, id));
-        let known = slot
-            .known
-            .as_ref()
-            .is_some_and(|known| known.enclave.id() == id && now.wall <= known.enclave.good_until());
-        if known {
-            slot.error = None;
-        } else {
+        self.enclaves.slots[enclave.0].health = Some((now.boot, id));
+        if !self.accepts_enclave(enclave, now) {
             self.ask(enclave, Purpose::Attest, Request::Attest { nonce: None });
         }
+    }
+
+    /// Whether the enclave that answered last is the one whose document is good; tells of it if that is news.
+    fn accepts_enclave(&mut self, enclave: EnclaveIndex, now: Now) -> bool {
+        let slot = &mut self.enclaves.slots[enclave.0];
+        let Some((_, id)) = slot.health else { return false };
+        let good = |known: &Known| known.enclave.id() == id && now.wall <= known.enclave.good_until();
+        if !slot.known.as_ref().is_some_and(good) {
+            return false;
+        }
+        slot.error = None;
+        if slot.told.replace(id) != Some(id) {
+            self.out.push(Action::Notice(Notice::Enclave { enclave, verdict: Ok(id.short()) }));
+        }
+        true
     }
 
     fn on_document(&mut self, index: EnclaveIndex, document: Vec<u8>, now: Now) {
@@ -168,28 +199,27 @@ impl Core {
         let slot = &mut self.enclaves.slots[index.0];
         match verdict {
             Ok(enclave) => {
-                let news = slot.known.as_ref().is_none_or(|known| known.enclave.id() != enclave.id());
-                let id = enclave.id();
-                // No sign of life: a proxy may have answered from its cache.
-                slot.due = now.boot + RENEWAL.min(self.electorate.trust.max_age() / 3);
+                slot.document_due = now.boot + RENEWAL.min(self.electorate.trust.max_age() / 3);
                 slot.known = Some(Known { document, enclave });
-                slot.error = None;
-                if news {
-                    let verdict = Ok(id.short());
-                    self.out.push(Action::Notice(Notice::Enclave { enclave: index, verdict }));
+                // No sign of life: a proxy may have answered from its cache. One that answered already is not asked again:
+                // behind a balancer of two enclaves, question and document would follow each other without end.
+                if slot.health.is_none() {
+                    self.ask(index, Purpose::Health, Request::Health);
                 }
+                self.accepts_enclave(index, now);
             }
             Err(error) => self.enclave_failed(index, error.to_string(), now),
         }
     }
 
-    /// It is asked for its document again soon: a node that calls no elections would else take it for lost until the next
-    /// renewal.
+    /// It is looked at again soon; an answer of one whose document is missing has that fetched.
     fn enclave_failed(&mut self, index: EnclaveIndex, why: String, now: Now) {
         let retry = now.boot + self.enclave_retry();
         let slot = &mut self.enclaves.slots[index.0];
         slot.health = None;
-        slot.due = slot.due.min(retry);
+        // An enclave that was only silent is the one that was accepted.
+        slot.told = slot.told.filter(|_| why == Unanswered.to_string());
+        slot.health_due = slot.health_due.min(retry);
         if slot.error.as_ref() != Some(&why) {
             slot.error = Some(why.clone());
             self.out.push(Action::Notice(Notice::Enclave { enclave: index, verdict: Err(why) }));

@@ -283,3 +283,58 @@ fn a_voter_that_signed_and_hears_nothing_asks_the_enclave_itself() {
     assert_eq!(rig.term(1), term(5));
     assert_eq!(rig.status(1).bundle.map(|held| held.certificate), Some(lost.certificate));
 }
+
+/// PROTOCOL T15
+#[test]
+fn an_enclave_that_is_lost_is_told_while_the_leader_goes_on_without_it() {
+    let mut rig = Rig::led();
+    let first = rig.term(0);
+    let error = |rig: &Rig| rig.status(0).enclaves[0].error.clone();
+    let service = rig.enclaves[0].service.take();
+    rig.run(10_000);
+    assert_eq!(error(&rig), Some(Unanswered.to_string()));
+    assert_eq!((rig.holders(), rig.failed()), (vec![0], 0), "nobody needed it");
+    rig.enclaves[0].service = service;
+    rig.run(2 * LEASE);
+    assert_eq!((error(&rig), rig.term(0)), (None, first));
+}
+
+/// PROTOCOL T15
+#[test]
+fn a_document_without_health_is_no_sign_of_life() {
+    let mut rig = Rig::new();
+    rig.tick(1);
+    for _ in 0..2 {
+        for question in std::mem::take(&mut rig.questions) {
+            match question.message {
+                Request::Health => rig.answer_with(&question, Err(Unanswered)),
+                _ => rig.answer(question),
+            };
+        }
+    }
+    let enclave = &rig.status(1).enclaves[0];
+    assert!(enclave.verified.is_some(), "its document is good");
+    assert_eq!(enclave.error, Some(Unanswered.to_string()));
+    rig.pass(2 * LEASE);
+    rig.tick(1);
+    rig.answer_all();
+    assert_eq!(rig.status(1).enclaves[0].error, None);
+}
+
+/// PROTOCOL T15
+#[test]
+fn two_enclaves_behind_one_address_do_not_keep_a_node_asking() {
+    let mut rig = Rig::with(Plan { enclaves: 2, ..Plan::default() });
+    rig.tick(1);
+    let mut asked = 0;
+    while let Some(question) = rig.questions.pop() {
+        asked += 1;
+        assert!(asked < 20, "it asks without end");
+        // Documents come from one of them and health from the other.
+        let enclave = EnclaveIndex(usize::from(question.message == Request::Health));
+        let service = rig.enclaves[enclave.0].service.as_ref().expect("it runs");
+        let answer = Ok(service.answer(question.message.clone()));
+        rig.answer_with(&question, answer);
+    }
+    assert!(asked > 3);
+}
