@@ -1,12 +1,11 @@
-//! Every bound of the untrusted side, with its reason. What bounds the wire itself is in
-//! [`nitro_elect_protocol::limits`].
+//! The bounds that parts of the untrusted side share, each with its reason. What bounds one part alone is in that part's
+//! own `limits`, what bounds the wire in [`nitro_elect_protocol::limits`].
 //!
 //! The relations that code relies on are asserted at compile time at the end.
 
 use nitro_elect_protocol::certificate;
 use nitro_elect_protocol::limits::{
-    DOCUMENT_MAX, ENCLAVE_CONNECTIONS_MAX, MESSAGE_MAX, NONCES_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX,
-    UNAUTHENTICATED_MESSAGE_MAX, VIEW_MAX, VOTERS_MAX,
+    DOCUMENT_MAX, MESSAGE_MAX, NONCES_MAX, OBSERVERS_MAX, RSA_SIGNATURE_MAX, VIEW_MAX, VOTERS_MAX,
 };
 use nitro_elect_protocol::resign::Resign;
 use nitro_elect_protocol::statement::Statement;
@@ -77,41 +76,8 @@ pub const ENCLAVE_CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an enclave may take to answer: a tally takes milliseconds, its security module a few more.
 pub const ENCLAVE_ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Connections at a proxy that nobody vouches for, waiting to authenticate or, on a plain port, for a request.
-pub const PROXY_STRANGERS_MAX: usize = 128;
-/// The same from one IP address or virtual machine: all nodes of a developer's machine share one.
-pub const PROXY_STRANGERS_PER_ORIGIN_MAX: usize = 96;
-/// Connections of one admitted key: what a node keeps to an enclave, and as many again while it restarts.
-pub const PROXY_CONNECTIONS_PER_KEY: usize = 2 * ENCLAVE_CONNECTIONS;
-/// How long an admitted client may pause between requests: a healthy cluster asks its enclave nothing for weeks.
-pub const PROXY_IDLE: Duration = Duration::from_secs(600);
-/// How long a client on a plain port may.
-pub const PROXY_PLAIN_IDLE: Duration = Duration::from_secs(60);
-/// Requests longer than this count as large: all but elections of many voters are shorter.
-pub const PROXY_LARGE_REQUEST: usize = UNAUTHENTICATED_MESSAGE_MAX;
-/// Large requests held at once for all clients of a plain port; of each admitted key, one is.
-pub const PROXY_LARGE_REQUESTS_MAX: usize = 16;
-/// Requests of a proxy at its enclave at once; the enclave serves several proxies.
-pub const PROXY_TURNS: usize = 8;
-/// Requests for a document at the enclave at once, besides those: its security module serves one at a time, and
-/// elections must not wait for it.
-pub const PROXY_DOCUMENT_TURNS: usize = 4;
-/// Requests that wait for a turn at the enclave: every voter's, several times.
-pub const PROXY_WAITING_MAX: usize = 4 * VOTERS_MAX;
-/// How long a request waits for its turn before the answer is that the enclave is busy.
-pub const PROXY_TURN_DEADLINE: Duration = Duration::from_secs(2);
-/// How often a proxy asks its enclave how it does.
-pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long an enclave may take to say so: a cluster whose enclave takes longer cannot use it for elections anyway.
-pub const PROXY_HEALTH_DEADLINE: Duration = Duration::from_secs(2);
-/// Connections at a proxy over what its bounds add up to: those that lost their seat and have not ended yet.
-pub const PROXY_SPARE_CONNECTIONS: usize = 64;
 /// Descriptors of a process besides its connections: standard streams, the runtime's own, files, the admin address.
 pub const PROCESS_DESCRIPTORS: usize = 128;
-/// How often a proxy fetches the attestation document anew; the enclave renews it every 10 minutes.
-pub const PROXY_DOCUMENT_INTERVAL: Duration = Duration::from_secs(60);
-/// The wait before a proxy tries an enclave again that is away.
-pub const PROXY_RETRY: Duration = Duration::from_millis(200);
 /// How long a connection that is being refused may take to read why.
 pub const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -163,29 +129,8 @@ pub const PROOF_FILE_MAX: usize = 1 << 20;
 /// Largest electorate in a proof file, in bytes: 32 members of an open cluster and a trust section.
 pub const OPEN_ELECTORATE_MAX: usize = 32 << 10;
 
-/// Largest enclave image that is read, in bytes: the kernel unpacks its ramdisks into memory besides.
-pub const EIF_FILE_MAX: usize = 4 << 30;
-/// Largest kernel for an image, in bytes: distributions' take about 12 MiB.
-pub const KERNEL_MAX: usize = 128 << 20;
-/// Largest program for an image, in bytes: the enclave's takes about 2 MiB.
-pub const INIT_MAX: usize = 64 << 20;
-/// Largest kernel module for an image, in bytes, packed or not: the five of the emulation take under 300 KiB.
-pub const MODULE_MAX: usize = 32 << 20;
-/// Most kernel modules in an image.
-pub const MODULES_MAX: usize = 32;
-/// Largest memory for unpacking a module, in KiB: kernel modules are packed with a dictionary of 1 to 8 MiB.
-pub const UNPACK_MEMORY_KIB: u32 = 64 << 10;
-/// Longest command line for an image, in bytes: x86 kernels take 2,047, and the hypervisor appends its devices.
-pub const CMDLINE_MAX: usize = 1536;
-/// Largest signature section of an image, in bytes: a certificate in PEM and a signature, a number for each byte.
-pub const EIF_SIGNATURE_MAX: usize = 64 << 10;
-/// Largest file of measurements, in bytes: `nitro-cli describe-eif` prints about 3 KiB.
-pub const MEASUREMENTS_FILE_MAX: usize = 256 << 10;
-
 const _: () = {
-    assert!(PROXY_TURNS + PROXY_DOCUMENT_TURNS < ENCLAVE_CONNECTIONS_MAX);
     assert!(ABSENT_PROBE.as_secs() < ABSENT_AFTER.as_secs());
-    assert!(PROXY_STRANGERS_PER_ORIGIN_MAX < PROXY_STRANGERS_MAX);
     assert!(SEND_QUEUE_BYTES >= MESSAGE_MAX && PEER_INBOX_BYTES >= MESSAGE_MAX);
     assert!(INBOX_BYTES >= PEER_INBOX_BYTES);
     assert!(STRANGERS_PER_IP_MAX < STRANGERS_MAX);

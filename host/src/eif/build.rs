@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::elf::{self, ElfError};
 use super::format::Arch;
 use super::kernel::{ImageKind, Kernel, NotAKernel};
+use super::limits::{CMDLINE_MAX, INIT_MAX, KERNEL_MAX, MODULES_MAX};
 use super::measurements_file::Measured;
 use super::metadata::Metadata;
 use super::module::{Module, ModuleError};
@@ -13,7 +14,6 @@ use super::ramdisk;
 use super::write::Image;
 use crate::help::Help;
 use crate::input::{self, InputError};
-use crate::limits::{CMDLINE_MAX, INIT_MAX, KERNEL_MAX, MODULES_MAX};
 
 /// The command line when nothing else is said: nitro-cli's, without the word that would forbid modules. The hypervisor
 /// appends its devices; the enclave takes its parameters from this measured part alone.

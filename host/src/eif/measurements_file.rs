@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 use super::kernel::ImageKind;
+use super::limits::MEASUREMENTS_FILE_MAX;
 use super::measure::Measurements;
 use crate::help::Help;
 use crate::input::{self, InputError};
-use crate::limits::MEASUREMENTS_FILE_MAX;
 
 /// How nitro-cli writes the one algorithm that there is.
 const ALGORITHM: &str = "Sha384 { ... }";

@@ -18,6 +18,7 @@ pub mod elf;
 pub mod fault;
 pub mod format;
 pub mod kernel;
+pub mod limits;
 pub mod measure;
 pub mod measurements_file;
 pub mod metadata;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::elf::{self, ElfError};
 use super::format::Arch;
+use super::limits::{MODULE_MAX, UNPACK_MEMORY_KIB};
 use crate::help::Help;
 use crate::input::{self, InputError};
-use crate::limits::{MODULE_MAX, UNPACK_MEMORY_KIB};
 
 /// A module, ready to be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,11 @@ use super::format::{
     Arch, CRC_AT, FLAG_ARM64, HEADER_LEN, MAGIC, SECTION_HEADER_LEN, SECTIONS_MAX, SectionKind, VERSION,
     checksum,
 };
+use super::limits::FILE_MAX;
 use super::measure::Measurements;
 use super::signature::{self, Signed};
 use crate::help::Help;
 use crate::input::{self, InputError};
-use crate::limits::EIF_FILE_MAX;
 
 /// Why an image was not read.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ pub struct Section<'a> {
 /// Reads the bytes of an image, whatever it is; [`Eif::parse`] takes them apart. Of what is no image, gigabytes long as it
 /// may be, only the head is read: enough to be told so.
 pub fn load(path: &Path) -> Result<Vec<u8>, ReadError> {
-    Ok(input::read_bytes_begun(path, EIF_FILE_MAX, (HEADER_LEN, &MAGIC))?)
+    Ok(input::read_bytes_begun(path, FILE_MAX, (HEADER_LEN, &MAGIC))?)
 }
 
 impl<'a> Eif<'a> {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 
+use super::limits::SIGNATURE_MAX;
 use super::{der, measure};
-use crate::limits::EIF_SIGNATURE_MAX;
 use crate::pem_block::{self, PemBlockError};
 
 /// What a certificate is called in PEM.
@@ -75,7 +75,7 @@ impl Signed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Larger than any.
-    #[error("{len} bytes, more than {EIF_SIGNATURE_MAX}")]
+    #[error("{len} bytes, more than {SIGNATURE_MAX}")]
     TooLarge {
         /// Its length.
         len: usize,
@@ -124,7 +124,7 @@ struct SignedBytes<'a>(&'static str, &'a ByteBuf, ByteBuf, &'a ByteBuf);
 
 /// Checks the signature over PCR0.
 pub(super) fn verify(section: &[u8], pcr0: &Pcr) -> Result<Signed, SignatureError> {
-    if section.len() > EIF_SIGNATURE_MAX {
+    if section.len() > SIGNATURE_MAX {
         return Err(SignatureError::TooLarge { len: section.len() });
     }
     let entries: Vec<Entry> = serde_cbor::from_slice(section).map_err(|_| SignatureError::Form)?;

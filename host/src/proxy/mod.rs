@@ -21,6 +21,7 @@ pub mod turns;
 
 mod accept;
 mod admin;
+mod limits;
 mod metrics;
 mod session;
 mod shared;
@@ -34,7 +35,7 @@ pub use served::{AdmittedElectorate, Client};
 pub use upstream::EnclaveState;
 
 use crate::http::guard::Hosts;
-use crate::limits;
+use crate::limits::{ENCLAVE_ANSWER_DEADLINE, FRAME_DEADLINE, HANDSHAKE_DEADLINE, PROCESS_DESCRIPTORS};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::listen::{BindError, Exposure, Listener};
 use shared::Shared;
@@ -118,29 +119,29 @@ impl ProxyConfig {
     /// The most descriptors that it can come to need: clients, the enclave, and the process itself.
     pub fn descriptors_max(&self) -> usize {
         let upstream = self.bounds.turns + self.bounds.document_turns + 1;
-        shared::connections_max(self) + upstream + limits::PROCESS_DESCRIPTORS
+        shared::connections_max(self) + upstream + PROCESS_DESCRIPTORS
     }
 }
 
 impl Default for ProxyBounds {
     fn default() -> Self {
         ProxyBounds {
-            strangers: limits::PROXY_STRANGERS_MAX,
-            strangers_per_origin: limits::PROXY_STRANGERS_PER_ORIGIN_MAX,
-            connections_per_key: limits::PROXY_CONNECTIONS_PER_KEY,
-            handshake_deadline: limits::HANDSHAKE_DEADLINE,
-            idle: limits::PROXY_IDLE,
-            plain_idle: limits::PROXY_PLAIN_IDLE,
-            frame_deadline: limits::FRAME_DEADLINE,
-            turns: limits::PROXY_TURNS,
-            document_turns: limits::PROXY_DOCUMENT_TURNS,
-            waiting: limits::PROXY_WAITING_MAX,
-            turn_deadline: limits::PROXY_TURN_DEADLINE,
-            answer_deadline: limits::ENCLAVE_ANSWER_DEADLINE,
-            health_interval: limits::PROXY_HEALTH_INTERVAL,
-            health_deadline: limits::PROXY_HEALTH_DEADLINE,
-            document_interval: limits::PROXY_DOCUMENT_INTERVAL,
-            retry: limits::PROXY_RETRY,
+            strangers: limits::STRANGERS_MAX,
+            strangers_per_origin: limits::STRANGERS_PER_ORIGIN_MAX,
+            connections_per_key: limits::CONNECTIONS_PER_KEY,
+            handshake_deadline: HANDSHAKE_DEADLINE,
+            idle: limits::IDLE,
+            plain_idle: limits::PLAIN_IDLE,
+            frame_deadline: FRAME_DEADLINE,
+            turns: limits::TURNS,
+            document_turns: limits::DOCUMENT_TURNS,
+            waiting: limits::WAITING_MAX,
+            turn_deadline: limits::TURN_DEADLINE,
+            answer_deadline: ENCLAVE_ANSWER_DEADLINE,
+            health_interval: limits::HEALTH_INTERVAL,
+            health_deadline: limits::HEALTH_DEADLINE,
+            document_interval: limits::DOCUMENT_INTERVAL,
+            retry: limits::RETRY,
         }
     }
 }

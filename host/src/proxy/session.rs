@@ -1,10 +1,11 @@
 //! One client connection: a request, its answer, the next request.
 
+use super::limits::LARGE_REQUEST;
 use super::served::{Client, Verdict};
 use super::shared::Shared;
 use super::turns::Turns;
 use super::upstream::Again;
-use crate::limits::{FAREWELL_DEADLINE, PROXY_LARGE_REQUEST};
+use crate::limits::FAREWELL_DEADLINE;
 use crate::transport::frame::{Deadlines, FrameError, FrameReader, write_frame};
 use crate::transport::seats::Seat;
 use crate::transport::stream::Stream;
@@ -109,7 +110,7 @@ impl Session {
     /// Reads a request; a large one under the bounds that large ones have.
     async fn read(&mut self, idle: Duration) -> Result<Asked, FrameError> {
         let deadlines = Deadlines { idle, frame: self.shared.bounds.frame_deadline };
-        match self.reader.read(PROXY_LARGE_REQUEST, deadlines).await {
+        match self.reader.read(LARGE_REQUEST, deadlines).await {
             Err(FrameError::TooLong { len, .. }) if len <= MESSAGE_MAX => match self.client {
                 Client::Node(key) => self.read_large_of_key(&key, deadlines).await,
                 Client::Ip(_) | Client::Vsock(_) | Client::Local => self.read_large(deadlines).await,

@@ -1,11 +1,12 @@
 //! What all connections of a proxy share, and the bounds that they share it under.
 
 use super::counts::Counters;
+use super::limits::{LARGE_REQUESTS_MAX, SPARE_CONNECTIONS};
 use super::served::{Client, Served};
 use super::turns::Turns;
 use super::upstream::Upstream;
 use super::{ProxyBounds, ProxyConfig};
-use crate::limits::{PROXY_LARGE_REQUESTS_MAX, PROXY_SPARE_CONNECTIONS, REFUSAL_LINES_PER_SECOND};
+use crate::limits::REFUSAL_LINES_PER_SECOND;
 use crate::metrics::Histogram;
 use crate::transport::rate::Rate;
 use crate::transport::seats::{Seat, Seats};
@@ -72,7 +73,7 @@ impl Shared {
     pub fn new(config: &ProxyConfig) -> Self {
         let bounds = config.bounds;
         let served = Served::new(&config.electorates);
-        let large = PROXY_LARGE_REQUESTS_MAX;
+        let large = LARGE_REQUESTS_MAX;
         let one_each = served.keys().map(|key| (*key, Arc::new(Semaphore::new(1)))).collect();
         Shared {
             upstream: Upstream::new(config),
@@ -125,5 +126,5 @@ pub fn connections_max(config: &ProxyConfig) -> usize {
     let bounds = &config.bounds;
     let keys = Served::new(&config.electorates).keys_number();
     let at_the_enclave = bounds.turns + bounds.document_turns + 2 * bounds.waiting;
-    bounds.strangers + keys * bounds.connections_per_key + at_the_enclave + PROXY_SPARE_CONNECTIONS
+    bounds.strangers + keys * bounds.connections_per_key + at_the_enclave + SPARE_CONNECTIONS
 }

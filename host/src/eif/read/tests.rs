@@ -282,7 +282,7 @@ fn a_signature_section_that_is_none_is_refused() {
     assert_eq!(becomes(&[0x80]), SignatureError::Form);
     assert_eq!(becomes(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), SignatureError::Form);
     assert_eq!(signature_refusal(b"", |section| section.push(0)), SignatureError::Form);
-    let large = vec![0x80; crate::limits::EIF_SIGNATURE_MAX + 1];
+    let large = vec![0x80; crate::eif::limits::SIGNATURE_MAX + 1];
     assert_eq!(becomes(&large), SignatureError::TooLarge { len: large.len() });
     let no_certificate = signature_refusal(b"", |section| {
         let dash = section.iter().position(|byte| *byte == b'-').unwrap();
