@@ -18,8 +18,8 @@ use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::transport::listen::{Exposure, Listener};
 use crate::transport::tls::{ExpectedKey, TlsIdentity};
 
-use super::admin_flags::AdminFlags;
 use super::failure::{FAILED, Failure};
+use super::flags::admin::AdminFlags;
 
 const AFTER_HELP: &str = "\
 Run it beside a node, as the node's user: it authenticates with the node's key,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, order_unanswered, patiently, read};
+use super::flags::admin::{AdminFlags, block_on, order_unanswered, patiently, read};
 use super::output::Format;
 use crate::http::orders::Drain;
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::accept_flags::AcceptOpenFlags;
+use super::flags::accept::AcceptOpenFlags;
 use crate::exec::client::{Ended, Exec, Heard};
 use crate::exec::config::{ExecConfig, ExecError};
 use crate::fence::Stale;
@@ -20,9 +20,9 @@ use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::ids::NodeId;
 
 use super::failure::{Failure, LESS_ASSURANCE};
+use super::flags::trust::trust_of_open;
+use super::flags::work::WorkFlags;
 use super::never_leads::{self, Asked};
-use super::trust_flags::trust_of_open;
-use super::work_flags::WorkFlags;
 
 const AFTER_HELP: &str = "\
 For a node that was started on its own, on this machine and by this user. exec draws

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nitro_elect_protocol::ids::Term;
 
-use super::accept_flags::AcceptOpenFlags;
+use super::flags::accept::AcceptOpenFlags;
 use crate::descriptors;
 use crate::duration;
 use crate::gate::limits::{DESCRIPTORS, DRAIN_DEFAULT};
@@ -23,7 +23,7 @@ use crate::transport::endpoint::{Endpoint, HostPort};
 use crate::verify::Authority;
 
 use super::failure::{FAILED, Failure, USAGE};
-use super::trust_flags::trust_of_open;
+use super::flags::trust::trust_of_open;
 
 const AFTER_HELP: &str = "\
 A connection is let in, and kept, only while the gate holds a lease proof with a

@@ -9,12 +9,12 @@ use crate::manifest::MANIFEST_FILE;
 use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::limits::VOTERS_MAX;
 
-use super::electorate_flags::ElectorateFlags;
 use super::failure::Failure;
+use super::flags::electorate::ElectorateFlags;
+use super::flags::trust::TrustFlags;
 use super::manifest::{described, summary};
 use super::output::Format;
 use super::shell_words::quote;
-use super::trust_flags::TrustFlags;
 
 /// Where a simulated enclave listens when nothing else is said.
 const ENCLAVE: &str = "tcp://127.0.0.1:5900";

@@ -6,20 +6,17 @@
 //! To add a command: a file with `Args` (clap) and `run(Args) -> Result<ExitCode, Failure>`, and a line in
 //! `Command` and in `execute`.
 
-mod accept_flags;
-mod admin_flags;
 mod attestation;
-mod check_flags;
 mod checklist;
 mod completions;
 mod connect;
 mod demo;
 mod drain;
 mod eif;
-mod electorate_flags;
 mod environment;
 mod exec;
 mod failure;
+mod flags;
 mod gate;
 mod init;
 mod keygen;
@@ -34,10 +31,8 @@ mod runner;
 mod shell_words;
 mod simulate_enclave;
 mod status;
-mod trust_flags;
 mod verify;
 mod watch;
-mod work_flags;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
+use super::flags::admin::{AdminFlags, block_on, patiently, read, unanswered};
 use super::output::{Format, Stream, paint};
 use crate::core::diagnosis::Cause;
 use crate::duration::about;

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use tempfile::NamedTempFile;
 
 use super::super::Failure;
-use super::super::admin_flags::block_on;
 use super::super::failure::FAILED;
+use super::super::flags::admin::block_on;
 use super::super::output::{Stream, for_stream};
 use super::source::SourceFlags;
 use crate::proof_file::ProofFile;

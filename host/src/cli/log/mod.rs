@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, patiently, read, unanswered};
+use super::flags::admin::{AdminFlags, block_on, patiently, read, unanswered};
 use super::output::{Format, Stream, for_stream, print};
 use super::verify::present;
 use crate::http::answers::Members;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::Failure;
-use super::super::admin_flags::{AdminFlags, patiently, read as read_answer, unanswered};
+use super::super::flags::admin::{AdminFlags, patiently, read as read_answer, unanswered};
 use crate::http::client::Client;
 use crate::http::limits::LOG_PAGE;
 use crate::http::log::End;

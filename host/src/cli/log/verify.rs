@@ -12,7 +12,7 @@ use super::super::output::{Format, Stream, paint};
 use super::super::verify::present;
 use super::electorates;
 use super::line::{self, Names};
-use crate::cli::accept_flags::AcceptFlags;
+use crate::cli::flags::accept::AcceptFlags;
 use crate::input::InputError;
 use crate::limits::{LOG_BAD_LINES_MAX, LOGS_READ_MAX, PROOF_FILE_MAX};
 use crate::node::happening::worth;

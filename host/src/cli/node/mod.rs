@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::check_flags::CheckFlags;
+use super::flags::check::CheckFlags;
+use super::flags::work::WorkFlags;
 use super::never_leads::Asked;
-use super::work_flags::WorkFlags;
 use crate::exec;
 use crate::exec::place::Place;
 use crate::help::Help;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::admin_flags::{AdminFlags, block_on, patiently, unanswered};
+use super::flags::admin::{AdminFlags, block_on, patiently, unanswered};
 use super::output::{Format, print};
 use crate::http::follower::{Event, Follower};
 use crate::http::token::Token;

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::super::Failure;
-use super::super::admin_flags::{AdminFlags, unanswered};
 use super::super::failure::{FAILED, of_verdict};
+use super::super::flags::admin::{AdminFlags, unanswered};
 use super::super::output::{Format, Stream, paint, print};
 use crate::clock;
 use crate::core::timing::Timing;

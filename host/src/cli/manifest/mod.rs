@@ -17,10 +17,10 @@ use nitro_elect_protocol::crypto::Signer;
 use nitro_elect_protocol::electorate::Voter;
 use nitro_elect_protocol::ids::NodeId;
 
-use super::electorate_flags::ElectorateFlags;
 use super::failure::{FAILED, Failure};
+use super::flags::electorate::ElectorateFlags;
+use super::flags::trust::TrustFlags;
 use super::output::{Format, print};
-use super::trust_flags::TrustFlags;
 
 const AFTER_HELP: &str = "\
 Examples:

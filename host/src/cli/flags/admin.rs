@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::sleep;
 
-use super::failure::{FAILED, Failure};
+use crate::cli::failure::{FAILED, Failure};
 use crate::http::client::{Answer, AskError, Client};
 use crate::http::token::{self, Token};
 use crate::transport::connect::resolve;

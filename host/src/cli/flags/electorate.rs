@@ -14,7 +14,7 @@ use nitro_elect_protocol::limits::LEASE_DEFAULT;
 use nitro_elect_protocol::policy::{Policy, Prefer, Rule};
 use nitro_elect_protocol::trust::Trust;
 
-use super::failure::Failure;
+use crate::cli::failure::{Failure, USAGE};
 
 /// What the voters agree on, beside who they are.
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ impl ElectorateFlags {
     /// The lease, read.
     fn lease(&self) -> Result<Duration, Failure> {
         let help = "write it as in --lease 1s or --lease 500ms";
-        duration::parse(&self.lease).map_err(|error| Failure::new(super::failure::USAGE, error, help))
+        duration::parse(&self.lease).map_err(|error| Failure::new(USAGE, error, help))
     }
 
     /// A new manifest of these voters, who accept these enclaves.

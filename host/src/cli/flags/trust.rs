@@ -10,9 +10,9 @@ use crate::trust_file;
 use nitro_elect_protocol::limits::AGE_DEFAULT;
 use nitro_elect_protocol::trust::{Root, Trust};
 
-use super::failure::{Failure, USAGE};
-use super::output::{Stream, paint};
-use super::shell_words::quote;
+use crate::cli::failure::{Failure, USAGE};
+use crate::cli::output::{Stream, paint};
+use crate::cli::shell_words::quote;
 
 /// What the root flag says for AWS's pinned root.
 const AWS: &str = trust_file::AWS;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::accept_flags::AcceptOpenFlags;
+use super::flags::accept::AcceptOpenFlags;
 use crate::manifest::Manifest;
 use crate::node::happening::reason;
 use crate::proof_file::ProofFile;
@@ -22,8 +22,8 @@ use nitro_elect_protocol::time::Wall;
 
 use super::checklist;
 use super::failure::{Failure, USAGE, of_verdict};
+use super::flags::trust::trust_of_open;
 use super::output::{Format, Stream, paint};
-use super::trust_flags::trust_of_open;
 
 const AFTER_HELP: &str = "\
 A proof is what a node's /v1/certificate serves: the certificate, the
