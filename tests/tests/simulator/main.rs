@@ -1,6 +1,8 @@
-//! The simulator itself: a thousand seeds without a violation, and that it is deterministic.
+//! The simulator: a thousand seeds without a violation, that it is deterministic, and scripted worlds.
 //!
 //! `make simulate SECS=n` runs more; `docs/EVIDENCE.md` has the largest campaign so far.
+
+mod traces;
 
 use nitro_elect_protocol::policy::{Policy, Rule};
 use nitro_elect_tests::sim::campaign::{self, Failure, Figures};

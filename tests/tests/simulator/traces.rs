@@ -11,7 +11,7 @@ use nitro_elect_tests::sim::wills::Remains;
 use nitro_elect_tests::sim::world::World;
 use std::time::Duration;
 
-const LEASE: Duration = Duration::from_secs(1);
+use super::LEASE;
 
 /// A calm world of `n`, some leases after its first election.
 fn settled(seed: u64, n: usize) -> World {
