@@ -184,9 +184,9 @@ mod tests {
 
     #[tokio::test]
     async fn each_write_looks_at_the_clock_though_nobody_was_told_of_the_end() {
-        let (mut upstream, mut resource, _allow, _home) = connected(Duration::from_millis(50)).await;
+        let (mut upstream, mut resource, _allow, _home) = connected(Duration::from_millis(300)).await;
         upstream.write_all(b"in time").await.unwrap();
-        std::thread::sleep(Duration::from_millis(60)); // as a process that was frozen: no task has run
+        std::thread::sleep(Duration::from_millis(300)); // as a process that was frozen: no task has run
         assert!(upstream.write_all(b"late").await.is_err());
         drop(upstream);
         let mut read = String::new();

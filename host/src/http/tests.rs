@@ -202,11 +202,14 @@ async fn self_is_true_only_while_the_lease_is_held() {
 async fn a_node_that_is_held_up_vouches_for_nobody() {
     let node = served(None, Bounds::default()).await;
     node.shared.highest_term.store(9, Ordering::Relaxed);
-    let (code, unknown) = get(node.address, "/v1/leader").await;
+    let ask = |path: &'static str| tokio::spawn(get(node.address, path));
+    let leader = ask("/v1/leader");
+    let others = ["/v1/members", "/v1/status", "/healthz", "/readyz"].map(|path| (path, ask(path)));
+    let (code, unknown) = leader.await.unwrap();
     assert_eq!((code, &unknown["leader"], &unknown["term"]), (200, &Value::Null, &json!(9)));
     assert_eq!(unknown["diagnosis"][0]["name"], "node_held_up", "{unknown}");
-    for path in ["/v1/members", "/v1/status", "/healthz", "/readyz"] {
-        let (code, answer) = get(node.address, path).await;
+    for (path, answer) in others {
+        let (code, answer) = answer.await.unwrap();
         assert_eq!(code, 503, "{path}");
         assert!(answer["error"].as_str().unwrap().contains("did not answer"), "{path}: {answer}");
     }

@@ -1,7 +1,7 @@
 //! Whole clusters as an operator runs them: this program's processes, real sockets, real signals.
 //!
-//! Nothing here waits for a fixed time: each test looks until what must happen has happened, with patience for a busy
-//! machine, and the times that are asserted are bounds of the protocol.
+//! Each test looks until what must happen has happened, with patience for a busy machine, and sleeps only where time
+//! itself has to pass, such as a lease. The times that are asserted are bounds of the protocol.
 #![allow(clippy::unwrap_used)]
 
 mod admin_flooded;
