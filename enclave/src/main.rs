@@ -106,7 +106,7 @@ fn start(parameters: &Parameters) -> Result<Arc<Service<ModuleAttestor<Nsm>>>, S
     let start = Instant::now();
     let attestor = ModuleAttestor::new(keys, module, Box::new(move || start.elapsed()));
     attestor.attest(None)?;
-    Ok(Arc::new(Service::new(attestor, Box::new(Ring))))
+    Ok(Arc::new(Service::new(attestor, Arc::new(Ring))))
 }
 
 async fn tell(parent_cid: u32) {

@@ -16,7 +16,7 @@ use nitro_elect_protocol::ids::Term;
 use nitro_elect_protocol::limits::{ATTEST_NONCE_MAX, MESSAGE_MAX};
 use nitro_elect_protocol::peer::{EnvelopeError, open_envelope, seal_envelope};
 use nitro_elect_protocol::statement::signing_input;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::attestor::{Attestor, ModuleError};
 use crate::decision::{Decision, Undecided, decide};
@@ -27,13 +27,13 @@ use crate::tally::{Election, Tally};
 /// The election service of one enclave.
 pub struct Service<A> {
     attestor: A,
-    crypto: Box<dyn Crypto>,
+    crypto: Arc<dyn Crypto>,
     memory: Mutex<Memory>,
 }
 
 impl<A: Attestor> Service<A> {
     /// A service that has certified nothing yet.
-    pub fn new(attestor: A, crypto: Box<dyn Crypto>) -> Self {
+    pub fn new(attestor: A, crypto: Arc<dyn Crypto>) -> Self {
         Service { attestor, crypto, memory: Mutex::default() }
     }
 

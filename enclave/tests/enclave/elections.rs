@@ -18,6 +18,7 @@ use nitro_elect_protocol::time::Wall;
 use nitro_elect_protocol::view::{Accepted, View};
 use nitro_elect_protocol::{certificate::VIEWS_MAX, codec};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
 
 use crate::cluster::{Cluster, GENERATION};
@@ -303,7 +304,7 @@ fn the_largest_election_of_all_makes_a_certificate_that_can_be_read_and_sent() {
 #[test]
 fn a_signature_that_fails_uses_the_term_up() {
     let attestor = Unsigning(attestor(&Watch::default(), &TestClock::default()));
-    let (service, cluster) = (Service::new(attestor, Box::new(Ring)), Cluster::new(4, 1));
+    let (service, cluster) = (Service::new(attestor, Arc::new(Ring)), Cluster::new(4, 1));
     let request = || cluster.request(3, cluster.views(3, 0..3));
     assert_eq!(refused(&service, request()), EnclaveRefusal::Module);
     assert_eq!(refused(&service, request()), EnclaveRefusal::StaleTerm { last: Term(3) });
@@ -313,7 +314,7 @@ fn a_signature_that_fails_uses_the_term_up() {
 #[test]
 fn a_lottery_without_the_module_is_refused_and_the_term_stays_free() {
     let watch = Watch::default();
-    let service = Service::new(attestor(&watch, &TestClock::default()), Box::new(Ring));
+    let service = Service::new(attestor(&watch, &TestClock::default()), Arc::new(Ring));
     let mut cluster = Cluster::new(4, 1);
     cluster.electorate.policy = Policy::of(Rule::Lottery);
     watch.set_broken(true);

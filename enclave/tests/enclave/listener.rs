@@ -292,7 +292,7 @@ async fn a_flood_of_attestations_does_not_hold_up_elections() {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let inner = attestor(&Watch::default(), &TestClock::default());
     let stuck = Stuck { inner, gate: Arc::clone(&gate) };
-    let (host, cluster) = (Host::start(Service::new(stuck, Box::new(Ring))), Cluster::new(4, 1));
+    let (host, cluster) = (Host::start(Service::new(stuck, Arc::new(Ring))), Cluster::new(4, 1));
     let attest = seal_envelope(&Request::Attest { nonce: None });
     let (report, mut answers) = unbounded_channel();
     for _ in 0..ATTEST_QUEUE_MAX + 4 {

@@ -94,7 +94,7 @@ pub fn attestor(watch: &Watch, clock: &TestClock) -> ModuleAttestor<TestModule> 
 
 /// A service like an enclave's.
 pub fn service() -> Service<ModuleAttestor<TestModule>> {
-    Service::new(attestor(&Watch::default(), &TestClock::default()), Box::new(Ring))
+    Service::new(attestor(&Watch::default(), &TestClock::default()), Arc::new(Ring))
 }
 
 /// An attestor whose signing key fails.

@@ -39,7 +39,7 @@ impl SimulatedEnclave {
         let module = SimulatedModule { nsm: SimulatedNsm::new(pki, measurements()), clock };
         let start = Instant::now();
         let attestor = ModuleAttestor::new(keys, module, Box::new(move || start.elapsed()));
-        Ok(SimulatedEnclave { service: Arc::new(Service::new(attestor, Box::new(Ring))), id, trust })
+        Ok(SimulatedEnclave { service: Arc::new(Service::new(attestor, Arc::new(Ring))), id, trust })
     }
 
     /// This boot's id.

@@ -254,7 +254,7 @@ impl Model {
     fn ask_service(&self, enclave: usize, remembered: &[u32], elect: &Elect) -> Response {
         let identity = self.cluster.enclaves[enclave].clone();
         let attestor = SimulatedAttestor::new(identity, Primitives::StandIn, Dice::new(0));
-        let service = Service::new(attestor, Box::new(StandIn));
+        let service = Service::new(attestor, Arc::new(StandIn));
         for issued in remembered {
             let again = Request::Elect(Box::new(self.issued.get(*issued).elect.clone()));
             let answer = service.answer(again);

@@ -2,13 +2,7 @@
 
 use nitro_elect::core::event::{EnclaveIndex, Event, RequestId, Unanswered};
 use nitro_elect_enclave::service::Service;
-use nitro_elect_protocol::attestation::{AttestationError, VerifiedEnclave, When};
-use nitro_elect_protocol::crypto::{BadSignature, Crypto};
 use nitro_elect_protocol::enclave_api::{EnclaveRefusal, Request, Response};
-use nitro_elect_protocol::ids::{EnclaveId, HpkeKey, NodeId, Signature};
-use nitro_elect_protocol::seal::{SealError, SealedView};
-use nitro_elect_protocol::trust::Trust;
-use rand::CryptoRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,44 +32,6 @@ pub struct Proxy {
     pub is_up: bool,
     /// What it does to those it serves, if it is hostile.
     pub(super) hostility: Option<Hostility>,
-}
-
-/// The world's primitives for the service, which owns its own.
-struct Lent(Arc<dyn Crypto>);
-
-impl Crypto for Lent {
-    fn verify_enclave(
-        &self,
-        document: &[u8],
-        trust: &Trust,
-        claimed: Option<EnclaveId>,
-        when: When,
-    ) -> Result<VerifiedEnclave, AttestationError> {
-        self.0.verify_enclave(document, trust, claimed, when)
-    }
-
-    fn verify(&self, signer: &NodeId, input: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        self.0.verify(signer, input, signature)
-    }
-
-    fn verify_enclave_signature(
-        &self,
-        spki: &[u8],
-        input: &[u8],
-        signature: &[u8],
-    ) -> Result<(), BadSignature> {
-        self.0.verify_enclave_signature(spki, input, signature)
-    }
-
-    fn seal(
-        &self,
-        to: &HpkeKey,
-        context: &[u8],
-        view: &[u8],
-        randomness: &mut dyn CryptoRng,
-    ) -> Result<SealedView, SealError> {
-        self.0.seal(to, context, view, randomness)
-    }
 }
 
 impl World {
@@ -116,9 +72,9 @@ impl World {
         let (primitives, renewal) = (self.scenario.primitives, self.scenario.max_age / 6);
         let (dice, clock) = (self.dice.fork(), self.crypto.clone());
         let attestor = SimulatedAttestor::new(identity.clone(), primitives, dice).renewing(renewal, clock);
-        let crypto = Lent(Shared::get().crypto(primitives));
+        let crypto = Shared::get().crypto(primitives);
         self.trace.note(self.at, &name, || format!("boots at host {}", host + 1));
-        let service = Some(Service::new(attestor, Box::new(crypto)));
+        let service = Some(Service::new(attestor, crypto));
         self.hosts[host] = Host { service, identity: Some(identity), name };
     }
 

@@ -70,7 +70,7 @@ pub fn address(node: usize) -> String {
 pub fn boot(number: usize) -> Enclave {
     let identity = Shared::get().identity(number);
     let attestor = SimulatedAttestor::new(identity.clone(), Primitives::StandIn, Dice::new(number as u64));
-    Enclave { service: Some(Service::new(attestor, Box::new(StandIn))), identity }
+    Enclave { service: Some(Service::new(attestor, Arc::new(StandIn))), identity }
 }
 
 /// The electorate of a plan, or the template of an open cluster's.

@@ -226,7 +226,7 @@ impl Cluster {
     }
 
     /// Ends all processes; whoever ended on its own is an error.
-    pub async fn end(mut self) -> Result<()> {
+    pub fn end(mut self) -> Result<()> {
         for node in 0..self.nodes.len() {
             if let Some(status) = self.nodes[node].try_wait()? {
                 bail!("{} ended: {status}\n{}", name(node), self.log(&name(node)));

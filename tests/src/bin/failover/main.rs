@@ -118,7 +118,7 @@ async fn measure(wanted: &Wanted, program: PathBuf) -> Result<(Figures, Option<F
     for _ in 0..wanted.lease_rounds {
         leases.push(cluster.fail_over(Killed::WithItsSupervisor).await?);
     }
-    cluster.end().await?;
+    cluster.end()?;
     Ok((Figures::of(wills), Some(leases).filter(|leases| !leases.is_empty()).map(Figures::of)))
 }
 
