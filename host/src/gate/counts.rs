@@ -9,7 +9,7 @@ counters!(
         handshakes_failed: "Connections that did not authenticate.",
         strangers_pushed_out: "Connections that lost their place before they authenticated.",
         not_admitted: "Connections with a key of no voter.",
-        accept_failed: "Failures to accept a connection.",
+        accept_failures: "Failures to accept a connection, for want of descriptors or memory.",
         proofs_held: "Proofs that opened the door or kept it open.",
         proofs_refused: "Proofs that did not.",
         forwarded: "Connections that were forwarded to the resource.",

@@ -276,7 +276,7 @@ async fn accept(shared: Arc<Shared>, server: TlsServer, listener: TcpListener) {
             }
             Err(error) => {
                 let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failed.up();
+                shared.counters.accept_failures.up();
                 if shared.may_log() {
                     tracing::warn!(%error, "cannot accept a connection");
                 }

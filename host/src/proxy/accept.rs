@@ -39,7 +39,7 @@ pub async fn accept(shared: Arc<Shared>, listener: Listener) {
             }
             Err(error) => {
                 let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failed.up();
+                shared.counters.accept_failures.up();
                 if shared.may_log() {
                     tracing::warn!(%error, "cannot accept a connection");
                 }

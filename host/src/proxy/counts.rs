@@ -11,7 +11,7 @@ counters!(
         replaced: "Connections ended since their key opened more than it may have.",
         handshakes_failed: "Connections that did not authenticate.",
         not_admitted: "Connections refused since their key is in no manifest.",
-        accept_failed: "Failures to accept a connection, for want of descriptors or memory.",
+        accept_failures: "Failures to accept a connection, for want of descriptors or memory.",
         requests: "Whole requests received.",
         forwarded: "Requests that the enclave answered.",
         from_cache: "Requests for an attestation document answered from the cache.",

@@ -36,7 +36,7 @@ fn expose_enclave(out: &mut Exposition, shared: &Shared) {
 }
 
 fn expose_connections(out: &mut Exposition, shared: &Shared) {
-    let Counters { connections, connections_closed, accept_failed, .. } = &shared.counters;
+    let Counters { connections, connections_closed, accept_failures, .. } = &shared.counters;
     // Closed first: read the other way round, the difference could be below zero.
     let closed = connections_closed.get();
     out.gauge(
@@ -53,7 +53,7 @@ fn expose_connections(out: &mut Exposition, shared: &Shared) {
     out.counter(
         "nitro_elect_proxy_accept_failures_total",
         "Failures to accept a connection, for want of descriptors or memory.",
-        accept_failed.get(),
+        accept_failures.get(),
     );
     let Counters { pushed_out, replaced, handshakes_failed, not_admitted, .. } = &shared.counters;
     let Counters { bad_frames, stalled, answers_lost, .. } = &shared.counters;

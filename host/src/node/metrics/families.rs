@@ -194,7 +194,7 @@ pub const FAMILIES: &[Family] = &[
         "nitro_elect_node_accept_failures_total",
         "Failures to accept a connection of a peer, for want of descriptors or memory.",
         "",
-        &[("", "accept_failed")],
+        &[("", "accept_failures")],
     ),
     family(
         "nitro_elect_node_link_reports_skipped_total",

@@ -26,7 +26,7 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             Ok((stream, address)) => take_in(&shared, &server, stream, address),
             Err(error) => {
                 let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failed.up();
+                shared.counters.accept_failures.up();
                 if shared.may_log() {
                     tracing::warn!(%error, "cannot accept a connection");
                 }

@@ -36,7 +36,7 @@ counters!(
         refused_too_slow: "Connections dropped since their handshake took too long.",
         refused_left: "Connections whose other side left within the handshake.",
         refused_not_a_node: "Connections dropped since what they said was no handshake of a node.",
-        accept_failed: "Failures to accept a connection, for want of descriptors or memory.",
+        accept_failures: "Failures to accept a connection, for want of descriptors or memory.",
         events_skipped: "Reports of refused connections that the node was too busy to take.",
     }
 );
