@@ -59,7 +59,7 @@ use crate::keys::{self, KeyError};
 use crate::private_file::PrivateFileError;
 use crate::transport::connect::{ConnectError, resolve};
 use crate::transport::endpoint::{Endpoint, HostPort};
-use crate::transport::listen::pause_after;
+use crate::transport::listen::bear;
 use crate::transport::seats::neighbourhood;
 use crate::transport::socket;
 use crate::transport::tls::{TlsIdentity, TlsServer};
@@ -274,14 +274,7 @@ async fn accept(shared: Arc<Shared>, server: TlsServer, listener: TcpListener) {
                 let (seat, _) = shared.strangers.take(neighbourhood(from.ip()));
                 connections.spawn(session::serve(shared.clone(), server.clone(), stream, from, seat));
             }
-            Err(error) => {
-                let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failures.up();
-                if shared.may_log() {
-                    tracing::warn!(%error, "cannot accept a connection");
-                }
-                tokio::time::sleep(pause).await;
-            }
+            Err(error) => bear(&error, &shared.counters.accept_failures, || shared.may_log()).await,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::served::Client;
 use super::session::{Session, farewell};
 use super::shared::Shared;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::listen::{Listener, pause_after};
+use crate::transport::listen::{Listener, bear};
 use crate::transport::seats::{Seat, neighbourhood};
 use crate::transport::stream::{Origin, Stream};
 use crate::transport::tls::{TlsIdentity, TlsServer};
@@ -37,14 +37,7 @@ pub async fn accept(shared: Arc<Shared>, listener: Listener) {
                 let seat = shared.seat(client);
                 connections.spawn(serve(shared.clone(), tls.clone(), client, stream, seat));
             }
-            Err(error) => {
-                let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failures.up();
-                if shared.may_log() {
-                    tracing::warn!(%error, "cannot accept a connection");
-                }
-                tokio::time::sleep(pause).await;
-            }
+            Err(error) => bear(&error, &shared.counters.accept_failures, || shared.may_log()).await,
         }
     }
     drop(listener);

@@ -4,6 +4,7 @@
 //! dangerous name. A Unix socket left behind by a dead process is replaced; one that somebody serves is not.
 
 use super::connect::{ConnectError, resolve};
+use super::counters::Counter;
 use super::endpoint::{Endpoint, HostPort};
 use super::socket;
 use super::stream::{Origin, Stream};
@@ -125,6 +126,17 @@ impl Listener {
             Socket::Unix { listener, .. } => Ok((Box::new(listener.accept().await?.0), Origin::Unix)),
         }
     }
+}
+
+/// Bears a failed `accept`: counts it, says so where that may be logged, and waits a moment. Nothing of this when it was
+/// one connection that failed.
+pub async fn bear(error: &io::Error, failures: &Counter, may_log: impl FnOnce() -> bool) {
+    let Some(pause) = pause_after(error) else { return };
+    failures.up();
+    if may_log() {
+        tracing::warn!(%error, "cannot accept a connection");
+    }
+    tokio::time::sleep(pause).await;
 }
 
 /// How long to wait after a failed `accept`. Not at all when it was one connection that failed (accept(2) reports

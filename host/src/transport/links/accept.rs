@@ -7,7 +7,7 @@ use super::shared::{NewLink, Shared};
 use super::table::Direction;
 use crate::limits::LAST_WILL_MAX;
 use crate::transport::frame::{Deadlines, FrameReader, write_frame};
-use crate::transport::listen::pause_after;
+use crate::transport::listen::bear;
 use crate::transport::seats::{Seat, neighbourhood};
 use crate::transport::socket;
 use crate::transport::stream::Stream;
@@ -24,14 +24,7 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => take_in(&shared, &server, stream, address),
-            Err(error) => {
-                let Some(pause) = pause_after(&error) else { continue };
-                shared.counters.accept_failures.up();
-                if shared.may_log() {
-                    tracing::warn!(%error, "cannot accept a connection");
-                }
-                tokio::time::sleep(pause).await;
-            }
+            Err(error) => bear(&error, &shared.counters.accept_failures, || shared.may_log()).await,
         }
     }
 }
