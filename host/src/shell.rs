@@ -38,23 +38,30 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    const LATE: Duration = Duration::from_secs(20);
+
+    async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(seen) = look() {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LATE, looking).await.unwrap_or_else(|_| panic!("{what} in time"))
+    }
+
     #[tokio::test]
     async fn what_is_not_waited_for_is_killed_with_all_its_group() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         let text = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
         let running = tokio::spawn(to_its_end(line(&text)));
-        let number = loop {
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                break text.trim().to_owned();
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+        let number = until("a child", || std::fs::read_to_string(&file).ok()).await;
         running.abort();
-        let stat = format!("/proc/{number}/stat");
+        let stat = format!("/proc/{}/stat", number.trim());
         let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
-        while runs() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("its end", || (!runs()).then_some(())).await;
     }
 }

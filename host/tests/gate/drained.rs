@@ -7,9 +7,9 @@ use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::presenter::{Scene, line, until};
+use crate::presenter::{LATE, Scene, line, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_term_closes_the_lower_one_and_waits_for_its_end() {
@@ -116,8 +116,9 @@ async fn after_a_kill_the_fence_command_runs_before_anybody_is_let_in() {
 
 /// Waits until so much has come, and closes with it unread.
 fn close_unread(stream: impl AsRawFd) {
-    let mut waiting = 0;
+    let (mut waiting, last) = (0, Instant::now() + LATE);
     while waiting == 0 {
+        assert!(Instant::now() < last, "nothing comes");
         // SAFETY: FIONREAD writes one number, to where it is told to.
         assert_eq!(unsafe { libc::ioctl(stream.as_raw_fd(), libc::FIONREAD, &mut waiting) }, 0);
         thread::sleep(Duration::from_millis(5));
