@@ -55,8 +55,8 @@ pub const PEER_FRAMES_BURST: u32 = 500;
 pub const PEER_INBOX_BYTES: usize = 2 * MESSAGE_MAX;
 /// Received bytes of all peers that wait for the node at once.
 pub const INBOX_BYTES: usize = 64 << 20;
-/// Events that wait for the node at once.
-pub const EVENTS_WAITING: usize = 4096;
+/// Events of links that wait at once to be decoded for the node.
+pub const LINK_EVENTS_WAITING: usize = 4096;
 /// Addresses and peers that a node dials: every voter, the listed observers, and what people typed.
 pub const DIALS_MAX: usize = VOTERS_MAX + OBSERVERS_MAX;
 /// The wait before the first redial, as a part of the longest wait.

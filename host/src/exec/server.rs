@@ -18,6 +18,7 @@ use crate::node::{Handle, Worker};
 use crate::proof_file::ProofFile;
 use crate::run::message::{Lines, line};
 use crate::supervisor::{Link, RunnerId};
+use crate::transport::listen::pause_after;
 use nitro_elect_protocol::ids::{NodeId, Nonce};
 use nitro_elect_protocol::time::Boot;
 
@@ -30,8 +31,10 @@ pub async fn serve(place: Place, node: Handle, me: NodeId, supervisor: Option<Li
         let stream = match place.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!("an exec could not be let in: {error}");
-                sleep(Duration::from_millis(100)).await;
+                if let Some(pause) = pause_after(&error) {
+                    tracing::warn!("an exec could not be let in: {error}");
+                    sleep(pause).await;
+                }
                 continue;
             }
         };

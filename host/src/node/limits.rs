@@ -24,7 +24,7 @@ pub const PROOF_DEADLINE: Duration = Duration::from_secs(3);
 /// Certificates kept to be looked at, and elections kept among the happenings however many others follow: those that
 /// people remember.
 pub const RECENT_CERTIFICATES: usize = 32;
-/// Events that wait for the node at once; past it, connections are read more slowly.
+/// Decoded events that wait for the node at once; past it, those of links wait, and connections are read more slowly.
 pub const EVENTS_WAITING: usize = 1024;
 /// Questions to one enclave under way at once; the rules ask a few at a time.
 pub const ENCLAVE_QUESTIONS: usize = 16;

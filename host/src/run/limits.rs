@@ -21,6 +21,10 @@ pub const LINE_MAX: usize = 256 << 10;
 pub const LINES_WAITING: usize = 64;
 /// How long a runner may take to begin: it is this program once more.
 pub const RUNNER_BEGINS: Duration = Duration::from_secs(10);
+/// How long whoever started a runner may take to say what it is to run.
+pub const SETUP_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a runner may leave an order unread: it reads within a millisecond, unless it is stopped.
+pub const ORDER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long after the lease's end a runner may take to say that the command is gone; then it counts as lost.
 pub const RUNNER_LATE: Duration = Duration::from_millis(500);
 /// How much longer than its patience the end of a command may take until it is known: to kill, to see it, to tell.

@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 use super::cgroup;
 use super::children::{parent_of, signal_group};
 use super::due::Due;
-use super::limits::{LINES_WAITING, RUNNER_BEGINS};
+use super::limits::{LINES_WAITING, ORDER_DEADLINE, RUNNER_BEGINS};
 use super::message::{FromRunner, Lines, Setup, ToRunner, line};
 use super::rules::{Order, Settings, Telling};
 use crate::clock;
@@ -24,8 +23,6 @@ use crate::help::Help;
 
 /// This program, even if another file has its name by now.
 const THIS_PROGRAM: &str = "/proc/self/exe";
-/// How long a runner may leave an order unread: it reads within a millisecond, unless it is stopped.
-const TAKES: Duration = Duration::from_secs(1);
 
 /// Why there is no runner.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +159,7 @@ impl Runner {
 
     async fn say(&mut self, message: &ToRunner) -> Result<(), NoRunner> {
         let line = line(message);
-        match timeout(TAKES, self.writer.write_all(&line)).await {
+        match timeout(ORDER_DEADLINE, self.writer.write_all(&line)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(NoRunner::Lost),
         }

@@ -7,12 +7,11 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use super::cgroup::Cgroup;
 use super::children::{self, Left};
 use super::command::Program;
-use super::limits::{KILL_AGAIN, LINE_MAX};
+use super::limits::{KILL_AGAIN, LINE_MAX, SETUP_DEADLINE};
 use super::message::{FromRunner, Lines, Setup, ToRunner, line};
 use super::rules::{Action, Event, Rules};
 use super::wakeups::{Alarm, SignalQueue, wait};
@@ -226,7 +225,7 @@ impl Channel {
 
     /// The owner's first words. They are waited for.
     fn setup(&mut self) -> Result<Setup, RunnerError> {
-        self.stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        self.stream.set_read_timeout(Some(SETUP_DEADLINE))?;
         let mut first = Vec::new();
         let mut byte = [0];
         while byte != *b"\n" && first.len() < LINE_MAX {

@@ -114,7 +114,7 @@ impl Default for Bounds {
             frames_burst: limits::PEER_FRAMES_BURST,
             inbox_bytes_per_peer: limits::PEER_INBOX_BYTES,
             inbox_bytes: limits::INBOX_BYTES,
-            events: limits::EVENTS_WAITING,
+            events: limits::LINK_EVENTS_WAITING,
             dials: limits::DIALS_MAX,
         }
     }
