@@ -12,7 +12,8 @@ Ask the leader. It returns when the successor holds the lease; if no other voter
 active and eligible, nothing is given up and it says so. The node that resigned is
 ineligible for a lease, or until the next leader is known. With --to another may
 take over all the same, if the one named cannot: it is told who leads. An election
-needs an enclave: while all are away, a lead that is given up goes to nobody.
+needs an enclave: while none answers the leader, nothing is given up either, and it
+says so.
 
 Examples:
   nitro-elect resign

@@ -344,6 +344,11 @@ impl Status {
         let causes = self.leader.is_none().then(|| diagnosis::causes(self));
         causes?.into_iter().next().map(|cause| cause.text)
     }
+
+    /// Where this voter can call upon no enclave, as far as it knows: why not, in a sentence.
+    pub fn no_enclave_because(&self) -> Option<String> {
+        diagnosis::enclaves(self).into_iter().next().map(|cause| cause.text)
+    }
 }
 
 /// How far a wall clock is ahead of another; behind it if negative.

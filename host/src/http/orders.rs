@@ -51,6 +51,9 @@ pub struct Drain {
 /// Nobody leads.
 const NO_SUCCESSOR: &str =
     "the lease was given up, and no successor has shown in time: see /v1/status for why";
+/// Why a lead is not given up while no enclave answers, and how it is all the same.
+const NOBODY_ELECTED: &str = "while that is so for all nodes nobody can be elected; if others reach one, stop this \
+                              node (SIGTERM), and they elect";
 /// This node leads, as its work has not ended.
 const WORK_GOES_ON: &str =
     "the work under this lease has not ended yet: the lead is handed over as soon as it has";
@@ -64,6 +67,12 @@ pub async fn resign(State(node): State<Handle>, body: Body) -> Result<Json<Hande
         return Err(Fault::new(StatusCode::CONFLICT, not_leading(&status)));
     }
     let to = order.to.map(|name| voter(&status, &name)).transpose()?;
+    if let Some(why) = status.no_enclave_because() {
+        return Err(Fault::new(
+            StatusCode::CONFLICT,
+            format!("nothing was given up: {why}; {NOBODY_ELECTED}"),
+        ));
+    }
     let begun = Instant::now();
     let (_, news) = node.happenings().follow(None);
     node.command(Command::StepDown { to })?;

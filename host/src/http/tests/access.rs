@@ -33,6 +33,18 @@ async fn an_observer_is_not_told_to_be_drained_as_it_never_leads() {
 }
 
 #[tokio::test]
+async fn a_leader_that_reaches_no_enclave_is_not_made_to_resign() {
+    let with = Access { token: Some(token()), ..Access::default() };
+    let mut status = led_status(fresh_status().id, Duration::from_secs(60));
+    status.enclaves[0].error = Some(crate::core::event::Unanswered.to_string());
+    let node = served_to(Some(status), Bounds::default(), with).await;
+    let head = format!("{PRESENTED}connection: close\r\n");
+    let answer = raw(node.address, &format!("POST /v1/resign HTTP/1.1\r\n{head}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
+    assert!(answer.contains("nothing was given up: no enclave is reachable and accepted"), "{answer}");
+}
+
+#[tokio::test]
 async fn where_other_machines_reach_it_reading_needs_the_token_too_but_for_the_probes() {
     let exposed = Access { token: Some(token()), exposed: true, ..Access::default() };
     let node = served_to(Some(fresh_status()), Bounds::default(), exposed).await;
