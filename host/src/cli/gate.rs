@@ -140,10 +140,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 fn say_drained(args: &Args, term: Term) -> Result<ExitCode, Failure> {
-    leave_word(&args.state, term).map_err(|error| {
-        let what = format!("your word could not be left in {}: {error}", args.state.display());
-        Failure::new(FAILED, what, "name the gate's state directory with --state, and run as the gate's user")
-    })?;
+    leave_word(&args.state, term).map_err(|error| Failure::new(FAILED, &error, error.help()))?;
     eprintln!(
         "noted for term {term}: the gate takes it within a second, or at its start; its log and /readyz tell"
     );

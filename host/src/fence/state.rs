@@ -130,6 +130,11 @@ impl FenceState {
         Ok(FenceState { dir: dir.into(), path, record, _lock: lock })
     }
 
+    /// What is durable of a fence or gate that may be running: it may have gone on by the time this returns.
+    pub fn peek(dir: &Path) -> Result<Record, StateError> {
+        read(&dir.join(RECORD_FILE))
+    }
+
     /// What is durable.
     pub fn record(&self) -> &Record {
         &self.record

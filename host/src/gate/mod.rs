@@ -48,7 +48,7 @@ use nitro_elect_protocol::limits::LEASE_DEFAULT;
 
 pub use counts::Counters;
 pub use keeper::Situation;
-pub use watch::leave_word;
+pub use watch::{WordError, leave_word};
 
 use crate::clock;
 use crate::fence::{FenceState, Rules, StateError};

@@ -12,6 +12,8 @@ use nitro_elect_protocol::ids::Term;
 
 use super::limits::{FENCE_DEADLINE, TICK, WORD_MAX};
 use super::shared::Shared;
+use crate::fence::{FenceState, StateError};
+use crate::help::Help;
 use crate::input;
 use crate::node::happening::worth;
 use crate::shell;
@@ -21,9 +23,63 @@ use crate::storage::atomic;
 const WORD_FILE: &str = "drained";
 const MODE: u32 = 0o600;
 
-/// Leaves an operator's word for the gate of a state directory, which takes it when it next looks, or at its start.
-pub fn leave_word(dir: &Path, term: Term) -> io::Result<()> {
-    atomic::replace(&dir.join(WORD_FILE), format!("{term}\n").as_bytes(), MODE)
+/// Why an operator's word was not left.
+#[derive(Debug, thiserror::Error)]
+pub enum WordError {
+    /// What the gate wrote cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No gate was ever started there.
+    #[error("{0} is no gate's state directory: it has no record")]
+    NoGate(PathBuf),
+    /// It waits for the end of another term, if for any.
+    #[error(
+        "the gate of {dir} admitted term {term} last, and can be told of the end of no other: not of {told}"
+    )]
+    OtherTerm {
+        /// The gate's state directory.
+        dir: PathBuf,
+        /// The highest term that it admitted.
+        term: Term,
+        /// What the operator said.
+        told: Term,
+    },
+    /// The system refused.
+    #[error("your word could not be left in {dir}: {source}")]
+    Io {
+        /// The gate's state directory.
+        dir: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Help for WordError {
+    fn help(&self) -> String {
+        match self {
+            WordError::State(error) => error.help(),
+            WordError::OtherTerm { .. } => {
+                "see what the gate waits for: its log, /readyz and /status tell".into()
+            }
+            WordError::NoGate(_) | WordError::Io { .. } => {
+                "name the gate's state directory with --state, and run as the gate's user".into()
+            }
+        }
+    }
+}
+
+/// Leaves an operator's word for the gate of a state directory, which takes it when it next looks, or at its start. A
+/// term that is not the one it admitted last is refused here already: the gate would not take it.
+pub fn leave_word(dir: &Path, term: Term) -> Result<(), WordError> {
+    let admitted = match FenceState::peek(dir) {
+        Err(StateError::Lost { .. }) => return Err(WordError::NoGate(dir.into())),
+        peeked => peeked?.term,
+    };
+    if admitted != term {
+        return Err(WordError::OtherTerm { dir: dir.into(), term: admitted, told: term });
+    }
+    let left = atomic::replace(&dir.join(WORD_FILE), format!("{term}\n").as_bytes(), MODE);
+    left.map_err(|source| WordError::Io { dir: dir.into(), source })
 }
 
 /// Looks at the time for as long as the gate lives.

@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use nitro_elect::fence::{FenceState, Record};
+use nitro_elect_protocol::ids::{ClusterId, Term};
+
 use crate::{Said, refused, run, write_trust};
 
 /// A cluster's files in `cluster`, and the arguments of a gate for it.
@@ -84,11 +87,18 @@ fn a_local_port_is_on_this_machine_unless_its_danger_is_named() {
 }
 
 #[test]
-fn an_operators_word_is_left_where_the_gate_finds_it() {
+fn an_operators_word_is_left_where_a_gate_that_admitted_that_term_finds_it() {
     let dir = tempfile::tempdir().unwrap();
-    refused(&run(dir.path(), &["gate", "--drained", "7", "--state", "none"]), 1, "could not be left in none");
-    fs::create_dir(dir.path().join("state")).unwrap();
-    let left = run(dir.path(), &["gate", "--drained", "7", "--state", "state"]);
+    let (state, cluster) = (dir.path().join("state"), ClusterId([5; 16]));
+    let say = |term: &str, state: &str| run(dir.path(), &["gate", "--drained", term, "--state", state]);
+    refused(&say("7", "none"), 1, "none is no gate's state directory");
+    let mut gate = FenceState::open(&state, cluster).unwrap();
+    gate.save(Record { term: Term(7), open: true, ..Record::newborn(cluster) }).unwrap();
+    refused(&say("8", "state"), 1, "admitted term 7 last");
+    assert!(!state.join("drained").exists());
+    let left = say("7", "state");
     assert!(left.code == 0 && left.err.contains("noted for term 7"), "{}", left.err);
-    assert_eq!(fs::read_to_string(dir.path().join("state/drained")).unwrap(), "7\n");
+    assert_eq!(fs::read_to_string(state.join("drained")).unwrap(), "7\n");
+    fs::write(state.join("fence"), "term 7").unwrap();
+    refused(&say("7", "state"), 1, "is damaged");
 }

@@ -1,6 +1,6 @@
 //! One term after the other: the next leader waits until the resource has ended what the one before had.
 
-use nitro_elect::gate::leave_word;
+use nitro_elect::gate::{WordError, leave_word};
 use nitro_elect_protocol::ids::Term;
 use std::fs;
 use std::net::TcpListener;
@@ -42,7 +42,12 @@ async fn past_the_drain_the_gate_waits_for_an_operators_word() {
     let mut next = scene.leader(1, 8).keep_proving();
     until("the end of patience", || scene.why().contains("gate --drained 7")).await;
     let state = scene.home.path().join("gate");
-    leave_word(&state, Term(6)).unwrap();
+    for wrong in [6, 8, 999] {
+        let refused = leave_word(&state, Term(wrong)).unwrap_err();
+        assert!(matches!(refused, WordError::OtherTerm { term: Term(7), .. }), "{refused}");
+    }
+    // As by an operator whose word was overtaken by the next term.
+    fs::write(state.join("drained"), "6\n").unwrap();
     until("the wrong word to go", || !state.join("drained").exists()).await;
     next.refused("have not ended in time").await;
     leave_word(&state, Term(7)).unwrap();
