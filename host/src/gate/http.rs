@@ -88,15 +88,7 @@ impl Exchange {
             Err(error) => {
                 let is_over = resource.is_over();
                 kept.resource = None;
-                Err(match is_over {
-                    true => undecided(
-                        StatusCode::GATEWAY_TIMEOUT,
-                        "the term's proof ended before the answer came",
-                    ),
-                    false => {
-                        undecided(StatusCode::BAD_GATEWAY, &format!("the resource did not answer: {error}"))
-                    }
-                })
+                Err(unanswered(&error, is_over))
             }
         }
     }
@@ -124,6 +116,19 @@ impl Exchange {
 
     fn closed(&self) -> Box<Response> {
         unavailable(&self.shared.why_closed().map_or_else(|| "the lease ended".into(), |(_, why)| why))
+    }
+}
+
+/// What is said of a request that has no answer: whose fault that is.
+fn unanswered(error: &hyper::Error, is_over: bool) -> Box<Response> {
+    match (is_over, error.is_user()) {
+        (true, _) => undecided(StatusCode::GATEWAY_TIMEOUT, "the term's proof ended before the answer came"),
+        (false, true) => {
+            undecided(StatusCode::BAD_REQUEST, "the request's body broke off, or cannot be read")
+        }
+        (false, false) => {
+            undecided(StatusCode::BAD_GATEWAY, &format!("the resource did not answer: {error}"))
+        }
     }
 }
 

@@ -59,6 +59,19 @@ async fn what_could_be_read_in_two_ways_is_refused_and_never_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_read_is_not_called_the_resources_fault() {
+    let service = Service::start();
+    let scene = before(&service).await;
+    let chunked =
+        "POST /bad HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n0\r\n\r\n";
+    let answer = answered(&scene, chunked).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("the request's body broke off"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_term_in_any_spelling_that_becomes_the_same_variable_is_checked_and_taken_out() {
     let service = Service::start();
     let scene = before(&service).await;
