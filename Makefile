@@ -17,7 +17,7 @@ RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 # Debian packages that tests and checks use beyond rustup's toolchain; COMMAND=PACKAGE where another vendor's package may
 # own the command's file, and then Debian's would refuse to be installed.
 DEBIAN_PACKAGES := buildah chromium debootstrap fonts-dejavu-core fonts-inter gcc git kubectl=kubernetes-client libc6-dev \
-  postgresql prometheus systemd systemd-container
+  postgresql procps prometheus systemd systemd-container
 CARGO_DENY := 0.20.2
 # Programs built as `cargo test` builds them: only beside a target that uses dev-dependencies, such as an example, does
 # Cargo unite their features too, and otherwise it would build half of everything twice.

@@ -1,7 +1,9 @@
 //! PostgreSQL behind a gate: four nodes, each with a client that inserts rows as fast as it is let, through its node's
 //! local port. A leader that was stopped and goes on reaches the database with not one statement more.
 
+use std::io::Write;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -182,4 +184,31 @@ async fn not_one_statement_of_a_leader_that_was_stopped_reaches_the_database() {
     database.more(10, "true").await;
     assert_eq!(fleet.status().await.unwrap()["counters"]["fence_commands"], 1);
     assert_eq!(database.rows(&of_old), written);
+}
+
+/// The fence command of docs/FENCING.md, for this database and for a role's connections to `template1`, which no other
+/// test has.
+fn documented(database: &Database) -> String {
+    let document = include_str!("../../../docs/FENCING.md");
+    let script = document.split("```").find(|block| block.contains("# end-backends")).unwrap();
+    let (_, script) = script.split_once("sh\n").unwrap();
+    let (psql, host) = (database.programs.join("psql"), database.directory.path().display());
+    script
+        .replace("psql -X", &format!("{} -h {host} -U postgres -X", psql.display()))
+        .replace("appdb", "template1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_fence_command_waits_for_a_backend_that_is_still_starting() {
+    let Some(database) = Database::start().await else { return };
+    let fence = documented(&database);
+    let ends = || Command::new("sh").args(["-ec", &fence]).stdout(Stdio::null()).status().unwrap().success();
+    assert!(ends(), "nothing is there");
+    let mut first = 196_608_u32.to_be_bytes().to_vec(); // protocol 3.0
+    first.extend(b"user\0app\0database\0template1\0options\0-c post_auth_delay=2\0\0");
+    let mut stream = UnixStream::connect(database.directory.path().join(".s.PGSQL.5432")).unwrap();
+    stream.write_all(&u32::try_from(first.len() + 4).unwrap().to_be_bytes()).unwrap();
+    stream.write_all(&first).unwrap();
+    assert!(!ends(), "a backend starts");
+    until("its end", async || ends().then_some(())).await;
 }
