@@ -50,6 +50,8 @@ pub struct Lead {
     pub term: Term,
     /// Since when this life has led without a break.
     pub since: Boot,
+    /// Since when it claims this term.
+    claimed: Boot,
     seq: u64,
     rounds: VecDeque<Round>,
     /// The latest t0 after which each voter gave support.
@@ -70,6 +72,7 @@ impl Lead {
         Lead {
             term,
             since: now,
+            claimed: now,
             seq: 0,
             rounds: VecDeque::new(),
             support: BTreeMap::new(),
@@ -111,6 +114,18 @@ impl Lead {
         n - self.stale.len() >= quorum
     }
 
+    /// From when on it claims its term in vain, as long as no lease is held: at once if its lease is gone for good, and
+    /// after a lease without one if a voter is. Every other honest voter within reach has promised by then, and is kept from
+    /// everybody else; what is missing is a voter that says nothing.
+    pub fn vain_from(&self, n: usize, quorum: usize, timing: Timing) -> Option<Boot> {
+        let lost = self.until(quorum, timing).unwrap_or(self.claimed).max(self.claimed);
+        match self.stale.is_empty() {
+            true => None,
+            false if self.is_renewable(n, quorum) => Some(lost + timing.lease),
+            false => Some(lost),
+        }
+    }
+
     /// Voters whose support is younger than a lease.
     pub fn supporters(&self, timing: Timing, now: Boot) -> usize {
         self.support.values().filter(|t0| **t0 + timing.usable() > now).count()
@@ -138,6 +153,7 @@ impl Core {
         self.owes_no_resignation();
         let mut lead = self.lead.take().unwrap_or_else(|| Lead::new(certificate.term, now.boot));
         lead.term = certificate.term;
+        lead.claimed = now.boot;
         lead.rounds.clear();
         lead.stale.clear();
         lead.next_round = now.boot;

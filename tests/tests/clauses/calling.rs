@@ -230,3 +230,22 @@ fn a_leader_that_cannot_regain_its_lease_calls_although_its_own_promise_runs() {
         assert_eq!(asked, voters_past_its_term.len() == 2, "past its term: {voters_past_its_term:?}");
     }
 }
+
+/// PROTOCOL C8
+#[test]
+fn a_silent_voter_does_not_keep_a_leader_in_a_term_that_another_voter_is_past() {
+    let mut rig = Rig::led();
+    rig.cut.insert(2);
+    rig.run(2 * LEASE);
+    let high = Term(rig.term(0).0 + 1_000);
+    assert!(rig.called(2, 3, high).is_ok(), "it is made to support a term that nobody is elected in");
+    let enclave = rig.enclaves[0].service.take();
+    rig.loses = |mail| mail.from == 3;
+    rig.run(2 * LEASE);
+    assert!(rig.holders().is_empty(), "with 2 cut off and 3 silent no lease can be held");
+    rig.enclaves[0].service = enclave;
+    rig.cut.clear();
+    rig.run(LEASE);
+    assert_eq!(rig.holders(), [0]);
+    assert!(rig.term(0) > high);
+}

@@ -149,11 +149,11 @@ impl Core {
         }
         let due = if self.holds_lease(now).is_some() {
             self.wants_election_under_lease(now).then_some(now)?
-        } else if self.leads_from_an_earlier_life() || self.leads_in_vain(now) {
+        } else if self.leads_from_an_earlier_life() {
             now
         } else {
-            let since = self.campaign.leaderless_since?;
-            since + self.rank_delay()
+            let leaderless = self.campaign.leaderless_since.map(|since| since + self.rank_delay());
+            self.leads_in_vain_from().into_iter().chain(leaderless).min()?
         };
         Some(due.max(self.campaign.not_before))
     }
@@ -165,12 +165,11 @@ impl Core {
         until.since(now) < self.timing.lease / 3 || !renewable
     }
 
-    /// Whether this node leads in a term whose lease is gone for good: then it calls, and lets the promises of
-    /// those that still support it run out, or they would be kept from everybody else for ever.
-    fn leads_in_vain(&self, now: Boot) -> bool {
+    /// From when on this node, without a lease, leads in vain: then it calls, and lets the promises of those that still
+    /// support it run out, or they would be kept from everybody else for ever.
+    fn leads_in_vain_from(&self) -> Option<Boot> {
         let (n, quorum) = (self.electorate.n(), self.electorate.quorum());
-        let renewable = self.lead.as_ref().is_none_or(|lead| lead.is_renewable(n, quorum));
-        !renewable && self.holds_lease(now).is_none()
+        self.lead.as_ref()?.vain_from(n, quorum, self.timing)
     }
 
     /// Whether the highest certificate names this node in an earlier life: its voters' promises are to it.
