@@ -95,6 +95,14 @@ pub enum CannotStepDown {
     /// The named successor could not take over.
     #[error("{0:?} is not an active, eligible voter")]
     NotASuccessor(NodeId),
+    /// The named successor is bound by an earlier promise, and could not call.
+    #[error("{node:?} is bound by an earlier promise for {ms} ms more")]
+    Bound {
+        /// Who.
+        node: NodeId,
+        /// How much longer, in milliseconds.
+        ms: u64,
+    },
 }
 
 /// Something to be done, in the order of the list.

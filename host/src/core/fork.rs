@@ -51,7 +51,6 @@ impl Core {
             drops: self.drops.clone(),
             started: self.started,
             seen: self.seen,
-            hold_at_start: self.hold_at_start,
             halted: self.halted,
             out: self.out.clone(),
         }

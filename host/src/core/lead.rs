@@ -9,6 +9,7 @@ use nitro_elect_protocol::certificate::VerifiedCertificate;
 use nitro_elect_protocol::ids::{NodeId, Term};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::Core;
 use super::event::{Action, LeaseLoss, Notice};
@@ -30,6 +31,8 @@ pub struct Lead {
     support: BTreeMap<NodeId, Boot>,
     /// Voters that said they can promise nothing in this term any more.
     stale: BTreeSet<NodeId>,
+    /// Voters that said they have promised another, or another life of this node, until then.
+    bound: BTreeMap<NodeId, Boot>,
     /// When the next renewal is due.
     pub next_round: Boot,
     next_resend: Boot,
@@ -49,6 +52,7 @@ impl Lead {
             rounds: VecDeque::new(),
             support: BTreeMap::new(),
             stale: BTreeSet::new(),
+            bound: BTreeMap::new(),
             next_round: now,
             next_resend: now,
             announced: None,
@@ -101,6 +105,11 @@ impl Lead {
     /// Voters whose support is younger than a lease.
     pub fn supporters(&self, timing: Timing, now: Boot) -> usize {
         self.support.values().filter(|t0| **t0 + timing.usable() > now).count()
+    }
+
+    /// How much longer an earlier promise binds this voter, by its own word: it could not call, nor sign for others.
+    pub fn bound_for(&self, voter: &NodeId, now: Boot) -> Option<Duration> {
+        self.bound.get(voter).filter(|until| **until > now).map(|until| until.since(now))
     }
 }
 

@@ -144,7 +144,6 @@ pub struct Core {
     started: Boot,
     /// The latest time that was handed in.
     seen: Boot,
-    hold_at_start: Option<Boot>,
     halted: bool,
     out: Vec<Action>,
 }
@@ -192,7 +191,6 @@ impl Core {
             flags: Flags::default(),
             stepped_down: None,
             next_probe: now.boot,
-            hold_at_start: voter.live(now.boot).map(|hold| hold.until),
             voter,
             recovery,
             certificates: Certificates::new(own),

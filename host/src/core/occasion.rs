@@ -125,8 +125,7 @@ impl Core {
             return false;
         }
         let is_new = held.adopted_at.is_some_and(|at| at + self.timing.lease > now);
-        let promised = self.voter.live(now).map(|hold| hold.until);
-        let only_recalled = promised.is_some() && promised <= self.hold_at_start;
+        let only_recalled = self.voter.live(now).is_some_and(|hold| hold.from_before);
         is_new || (!only_recalled && self.lease_known(now).is_some())
     }
 

@@ -10,6 +10,7 @@ use nitro_elect_protocol::time::{Boot, Now};
 
 use super::Core;
 use super::event::{CannotStepDown, Drop, LeaseLoss};
+use super::voter::whole_ms;
 
 impl Core {
     /// The resignation by which the lease of the highest certificate has ended, if it has.
@@ -145,6 +146,10 @@ impl Core {
         }
         match to {
             Some(node) if !self.could_take_over(&node) => Err(CannotStepDown::NotASuccessor(node)),
+            Some(node) => match self.lead.as_ref().and_then(|lead| lead.bound_for(&node, now.boot)) {
+                Some(left) => Err(CannotStepDown::Bound { node, ms: whole_ms(left) }),
+                None => Ok(()),
+            },
             None if !self.somebody_else_eligible() => Err(CannotStepDown::NobodyElse),
             _ => Ok(()),
         }

@@ -308,12 +308,11 @@ impl Core {
         }
     }
 
-    /// What is left of a promise from before the start that was not renewed to the present leader. That a leader is
-    /// known says nothing of it: it may still be to somebody else, as after a fail-over from this very node.
+    /// What is left of a promise from before the start that was not renewed since. That it is to the present leader says
+    /// nothing: the certificate on disk may name this node itself, while another leads that it has not heard of yet.
     fn hold_left(&self, now: Boot) -> Option<Duration> {
-        let present = self.current().map(|held| (held.verified.leader, held.verified.leader_generation));
-        let freed = self.voter.live(now).is_none_or(|hold| present == Some((hold.holder, hold.generation)));
-        self.hold_at_start.filter(|until| *until > now && !freed).map(|until| until.since(now))
+        let hold = self.voter.live(now).filter(|hold| hold.from_before)?;
+        Some(hold.until.since(now))
     }
 
     fn promise_status(&self, now: Boot) -> Option<PromiseStatus> {

@@ -29,6 +29,8 @@ pub struct Hold {
     pub until: Boot,
     /// Whether a promise was given, or a leader elected by its own call, while it ran.
     pub fruitful: bool,
+    /// Whether it is one from before the start, not renewed since.
+    pub from_before: bool,
 }
 
 /// Who asks for support, as far as the rules look.
@@ -73,7 +75,7 @@ impl Voter {
         let lease_at_start = held.map_or(lease, |(.., span)| span);
         let hold = held.map(|(holder, generation, span)| {
             // What was done under it before the restart is unknown: it is not held against the holder.
-            Hold { holder, generation, since: now, until: now + span, fruitful: true }
+            Hold { holder, generation, since: now, until: now + span, fruitful: true, from_before: true }
         });
         let (resigns, backoff) = (Resigns::default(), BackOff::default());
         let from_before_until = now + lease_at_start;
@@ -214,6 +216,7 @@ impl Voter {
             since,
             until: now + self.timing.lease,
             fruitful: fruitful || by_promise,
+            from_before: false,
         });
     }
 

@@ -301,6 +301,9 @@ fn refusal(why: &CannotStepDown, names: &Names) -> String {
         CannotStepDown::NotASuccessor(node) => {
             format!("{} is not an active, eligible voter besides this one", names.of(node))
         }
+        CannotStepDown::Bound { node, ms } => {
+            format!("{} is bound by a promise from before its start for {ms} ms more", names.of(node))
+        }
         other => other.to_string(),
     }
 }
@@ -332,8 +335,17 @@ mod tests {
     #[test]
     fn a_refused_hand_over_names_who_cannot_take_over() {
         let node = NodeId([0xab; 32]);
-        let text = told(&Notice::CannotStepDown(CannotStepDown::NotASuccessor(node))).unwrap().to_string();
-        assert!(text.contains("abababab is not an active"), "{text}");
+        let cases = [
+            (CannotStepDown::NotASuccessor(node), "abababab is not an active"),
+            (
+                CannotStepDown::Bound { node, ms: 40 },
+                "abababab is bound by a promise from before its start for 40 ms",
+            ),
+        ];
+        for (why, said) in cases {
+            let text = told(&Notice::CannotStepDown(why)).unwrap().to_string();
+            assert!(text.contains(said), "{text}");
+        }
     }
 
     #[test]

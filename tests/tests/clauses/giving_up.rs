@@ -159,8 +159,8 @@ fn a_leader_that_steps_down_stops_before_it_says_so() {
     assert!(stopped < done.iter().position(said).expect("it says so"));
 }
 
-fn refused(rig: &Rig) -> Option<CannotStepDown> {
-    rig.nodes[0].notices.iter().rev().find_map(|notice| match notice {
+fn refused(rig: &Rig, leader: usize) -> Option<CannotStepDown> {
+    rig.nodes[leader].notices.iter().rev().find_map(|notice| match notice {
         Notice::CannotStepDown(why) => Some(why.clone()),
         _ => None,
     })
@@ -173,12 +173,12 @@ fn stepping_down_fails_before_anything_is_given_up_if_nobody_else_is_eligible() 
     (1..4).for_each(|node| drop(rig.command(node, Command::Drain(true))));
     rig.run(LEASE);
     let done = rig.command(0, Command::StepDown { to: None });
-    assert_eq!(refused(&rig), Some(CannotStepDown::NobodyElse));
+    assert_eq!(refused(&rig, 0), Some(CannotStepDown::NobodyElse));
     assert!(resigns(&done).is_empty() && rig.holds(0));
     rig.command(0, Command::StepDown { to: Some(id(2)) });
-    assert_eq!(refused(&rig), Some(CannotStepDown::NotASuccessor(id(2))));
+    assert_eq!(refused(&rig, 0), Some(CannotStepDown::NotASuccessor(id(2))));
     rig.command(0, Command::StepDown { to: Some(id(9)) });
-    assert_eq!(refused(&rig), Some(CannotStepDown::NotASuccessor(id(9))), "no voter at all");
+    assert_eq!(refused(&rig, 0), Some(CannotStepDown::NotASuccessor(id(9))), "no voter at all");
     assert!(rig.holds(0));
 }
 
@@ -187,7 +187,33 @@ fn stepping_down_fails_before_anything_is_given_up_if_nobody_else_is_eligible() 
 fn a_node_that_does_not_lead_has_nothing_to_step_down_from() {
     let mut rig = Rig::new();
     assert!(resigns(&rig.command(0, Command::StepDown { to: None })).is_empty());
-    assert_eq!(refused(&rig), Some(CannotStepDown::NotLeading));
+    assert_eq!(refused(&rig, 0), Some(CannotStepDown::NotLeading));
+}
+
+/// PROTOCOL R4
+#[test]
+fn stepping_down_for_a_voter_that_an_earlier_promise_binds_fails_until_that_is_over() {
+    let mut rig = Rig::led();
+    rig.run(LEASE);
+    rig.command(0, Command::StepDown { to: Some(id(1)) });
+    rig.run(2 * STEP);
+    assert_eq!(rig.holders(), [1]);
+    rig.nodes[1].is_up = false;
+    rig.run(4 * LEASE);
+    let [leader] = rig.holders()[..] else { panic!("nobody succeeds") };
+    rig.restart(1);
+    rig.connect();
+    rig.run(STEP);
+    let done = rig.command(leader, Command::StepDown { to: Some(id(1)) });
+    assert!(
+        matches!(refused(&rig, leader), Some(CannotStepDown::Bound { node, ms: 850..=950 }) if node == id(1))
+    );
+    assert!(resigns(&done).is_empty() && rig.holds(leader));
+    rig.run(LEASE);
+    assert_eq!(rig.status(1).ready, Ok(()));
+    rig.command(leader, Command::StepDown { to: Some(id(1)) });
+    rig.run(2 * STEP);
+    assert_eq!(rig.holders(), [1]);
 }
 
 /// PROTOCOL R4

@@ -51,7 +51,20 @@ fn a_voter_whose_recorded_promise_is_to_somebody_else_than_the_present_leader_is
     rig.adopt(V, term(8), 2);
     assert!(rig.renewed(V, 2, term(8)).is_ok());
     rig.restart(V);
-    assert_eq!(rig.status(V).ready, Ok(()), "its promise is to the leader that it still knows");
+    assert!(rig.status(V).ready.is_err(), "another may lead by now");
+    assert!(rig.renewed(V, 2, term(8)).is_ok());
+    assert_eq!(rig.status(V).ready, Ok(()), "its promise is to the present leader");
+}
+
+/// PROTOCOL D1
+#[test]
+fn a_leader_that_restarts_is_not_ready_before_it_knows_who_leads_now() {
+    let mut rig = Rig::led();
+    rig.restart(0);
+    assert!(rig.status(0).ready.is_err(), "the newest certificate that it knows names itself");
+    rig.connect();
+    rig.run(STEP);
+    assert_eq!((rig.holders(), rig.status(0).ready), (vec![0], Ok(())));
 }
 
 /// PROTOCOL D1

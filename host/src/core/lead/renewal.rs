@@ -9,6 +9,7 @@ use nitro_elect_protocol::statement::{Signed, Verified};
 use nitro_elect_protocol::time::{Boot, Now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::core::event::{Action, Drop, Notice};
@@ -146,6 +147,10 @@ impl Core {
                 lead.stale.insert(from);
                 self.campaign_hears_term(from, last);
             }
+            Err(Refusal::Promised { ms }) => {
+                let longest = self.timing.lease * 8;
+                lead.bound.insert(from, now.boot + Duration::from_millis(ms).min(longest));
+            }
             Err(Refusal::NoCertificate) => self.teach(from, answer.seq),
             Err(_) => {}
         }
@@ -185,6 +190,7 @@ impl Core {
         let completed = (completed || (round.complete && round.promises.len() < quorum)).then_some(seq);
         lead.supported(voter, t0);
         lead.stale.remove(&voter);
+        lead.bound.remove(&voter);
         if let Some(seq) = completed {
             self.prove(seq, now);
         }
