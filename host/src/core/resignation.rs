@@ -95,7 +95,10 @@ impl Core {
             return self.dropped(from, Drop::TooMuch);
         }
         match signed.verify(&*self.crypto) {
-            Ok(resign) => self.apply_resign(&resign, now),
+            Ok(resign) => {
+                self.apply_resign(&resign, now);
+                self.campaign_sees_freed(resign.up_to_term, now.boot);
+            }
             Err(_) => self.dropped(from, Drop::Signature),
         }
     }

@@ -235,6 +235,63 @@ fn a_pre_vote_that_lacked_connections_starts_over_as_soon_as_there_are_enough() 
     assert!(asks(&rig.up(0, 2)).is_some());
 }
 
+/// The pause of node 1 until its next pre-vote: two voters have promised another for nine tenths of a lease, and node 3
+/// resigns from these terms, before the second says so or after.
+fn pause_with_resigns(up_to: &[u64], before: bool) -> u64 {
+    let (mut rig, round) = Rig::asking(Plan::default());
+    let resign = |rig: &mut Rig| {
+        for up_to in up_to {
+            let resign = rig.resign(3, 1, term(*up_to));
+            rig.tell(C, 3, PeerMessage::Resign(resign));
+        }
+    };
+    rig.answers(round, 0, Some(Refusal::Promised { ms: 900 }));
+    if before {
+        resign(&mut rig);
+    }
+    rig.answers(round, 2, Some(Refusal::Promised { ms: 900 }));
+    if !before {
+        resign(&mut rig);
+    }
+    rig.until_asks(C, 10 * LEASE).expect("it asks again").0
+}
+
+/// PROTOCOL P7
+#[test]
+fn whoever_frees_other_voters_ends_the_times_that_were_told_of_them() {
+    for before in [true, false] {
+        assert!((900..=900 + STEP).contains(&pause_with_resigns(&[], before)));
+        let freed = pause_with_resigns(&[1], before);
+        assert!(freed <= STEP, "{freed}");
+    }
+}
+
+/// PROTOCOL P7
+#[test]
+fn a_voter_that_resigns_again_and_again_takes_no_jitter_away() {
+    let once = pause_with_resigns(&[1], false);
+    let often = pause_with_resigns(&(1..=50).collect::<Vec<_>>(), false);
+    assert!(once > 0 && once == often, "{once} {often}");
+}
+
+/// PROTOCOL P7
+#[test]
+fn a_resignation_from_a_term_that_is_certified_frees_nobody_new() {
+    for (up_to, frees) in [(5, false), (6, true)] {
+        let mut rig = Rig::asking(Plan::default()).0;
+        rig.adopt(C, term(5), 3);
+        rig.pass(LEASE);
+        let (_, round) = rig.until_asks(C, LEASE).expect("the certificate's lease is over");
+        [0, 3]
+            .into_iter()
+            .for_each(|voter| drop(rig.answers(round, voter, Some(Refusal::Promised { ms: 900 }))));
+        let resign = rig.resign(2, 1, term(up_to));
+        rig.tell(C, 2, PeerMessage::Resign(resign));
+        let pause = rig.until_asks(C, 10 * LEASE).expect("it asks again").0;
+        assert_eq!(pause < 900, frees, "{up_to}: {pause}");
+    }
+}
+
 /// PROTOCOL P5
 #[test]
 fn a_failed_pre_vote_tells_who_said_what() {

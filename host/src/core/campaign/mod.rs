@@ -50,6 +50,8 @@ pub struct Campaign {
     pub leaderless_since: Option<Boot>,
     /// Whether the last pre-vote came to nothing because too few voters were connected.
     lacked_connections: bool,
+    /// Whether somebody that others had promised freed them since the last pre-vote began.
+    freed: bool,
     /// Jitter of the next call, in 65536ths of its largest value.
     jitter: u16,
     /// Terms that voters told, believable or not yet.
@@ -70,7 +72,7 @@ pub struct Campaign {
 impl Hash for Campaign {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.phase, self.not_before, self.leaderless_since, self.jitter).hash(state);
-        (&self.told, self.turn, &self.calls, self.highest_called).hash(state);
+        (&self.told, self.turn, &self.calls, self.highest_called, self.freed).hash(state);
     }
 }
 
@@ -222,10 +224,25 @@ impl Core {
         spans.sort_unstable();
         let told = missing.checked_sub(1).and_then(|index| spans.get(index)).copied();
         let own = refusals.get(&self.me).and_then(span);
-        let wait = told.unwrap_or(self.timing.step()).max(own.unwrap_or_default());
-        let rank = self.timing.step() / 2 * self.rank();
+        let wait = match self.campaign.freed {
+            true => Duration::ZERO,
+            false => told.unwrap_or(self.timing.step()).max(own.unwrap_or_default()),
+        };
+        self.campaign.not_before = now + wait + self.pause();
+    }
+
+    /// Rank × step / 2, and a jitter of up to a step: what parts those that would try again at the same time.
+    fn pause(&mut self) -> Duration {
         let jitter = self.timing.step() * u32::from(self.rng.next_u32() as u16) / 65_536;
-        self.campaign.not_before = now + wait + rank + jitter;
+        self.timing.step() / 2 * self.rank() + jitter
+    }
+
+    /// Another voter freed whoever supports it in a term above the newest certificate's: what was told of such promises
+    /// counts no more. Once a pre-vote, or a voter that resigns for ever would take all jitter away.
+    pub(super) fn campaign_sees_freed(&mut self, up_to: Term, now: Boot) {
+        if up_to > self.certificates.highest_term() && !std::mem::replace(&mut self.campaign.freed, true) {
+            self.campaign.not_before = self.campaign.not_before.min(now + self.pause());
+        }
     }
 
     /// A voter can be reached again: a pre-vote that only lacked connections is held anew once there are enough.

@@ -50,6 +50,7 @@ impl Core {
         let under_lease = self.holds_lease(now.boot).is_some();
         self.campaign.round += 1;
         self.campaign.lacked_connections = false;
+        self.campaign.freed = false;
         let (round, enclave) = (self.campaign.round, self.chosen_enclave());
         let mut phase = PreVoting {
             round,
