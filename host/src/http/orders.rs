@@ -54,6 +54,9 @@ const NO_SUCCESSOR: &str =
 /// Why a lead is not given up while no enclave answers, and how it is all the same.
 const NOBODY_ELECTED: &str = "while that is so for all nodes nobody can be elected; if others reach one, stop this \
                               node (SIGTERM), and they elect";
+/// This node leads once more.
+const LEADS_AGAIN: &str =
+    "the lease was given up, and this node was elected again before any other: see /v1/elections for how";
 /// This node leads, as its work has not ended.
 const WORK_GOES_ON: &str =
     "the work under this lease has not ended yet: the lead is handed over as soon as it has";
@@ -142,21 +145,26 @@ fn voter(status: &Status, name: &str) -> Result<NodeId, Fault> {
     found.map(|voter| voter.key).ok_or_else(unknown)
 }
 
-/// Waits until another node leads, or this one says why it does not step down. That somebody was elected is news; that it
-/// holds the lease is known a renewal later, and nobody tells: so it looks again.
+/// Waits until another node leads, or this one again, or this one says why it does not step down. That somebody was elected
+/// is news; that it holds the lease is known a renewal later, and nobody tells: so it looks again.
 async fn successor(
     node: &Handle,
     mut news: Receiver<Arc<Happening>>,
     me: NodeId,
 ) -> Result<(Who, Term), Fault> {
+    let mut gave_up = false;
     loop {
-        if let Ok(Ok(happening)) = timeout(LOOK_AGAIN, news.recv()).await
-            && let What::CannotStepDown { why } = &happening.what
-        {
-            return Err(Fault::new(StatusCode::CONFLICT, format!("nothing was given up: {why}")));
+        if let Ok(Ok(happening)) = timeout(LOOK_AGAIN, news.recv()).await {
+            if let What::CannotStepDown { why } = &happening.what {
+                return Err(Fault::new(StatusCode::CONFLICT, format!("nothing was given up: {why}")));
+            }
+            gave_up |= matches!(happening.what, What::LeaseLost { .. });
         }
-        let leader = node.status().await?.leader.filter(|leader| leader.id != me);
-        if let Some(leader) = leader {
+        let status = node.status().await?;
+        if gave_up && status.held.is_some() {
+            return Err(Fault::new(StatusCode::GATEWAY_TIMEOUT, LEADS_AGAIN));
+        }
+        if let Some(leader) = status.leader.filter(|leader| leader.id != me) {
             let who = Who { name: leader.name, address: leader.address, key: leader.id.to_string() };
             return Ok((who, leader.term));
         }

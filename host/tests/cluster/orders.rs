@@ -1,6 +1,6 @@
 //! An operator's orders to running nodes: look, watch, hand over, drain, and who may not.
 
-use crate::operator::{Cluster, nitro_elect, refusal, run, until};
+use crate::operator::{Cluster, nitro_elect, refusal, run, signal, until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -36,6 +36,26 @@ async fn the_leader_hands_over_to_the_named_node_and_returns_when_that_one_leads
     assert!(code == 1 && text.contains("does not lead") && text.contains(&to), "{text}");
     let (code, text) = cluster.order(&to, &["resign", "--to", "nobody"]);
     assert!(code == 1 && text.contains("no voter is called \"nobody\"") && text.contains("node-1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_leader_that_nobody_else_could_succeed_says_that_it_leads_again() {
+    let mut cluster = Cluster::made(3, &["--lease", "3s"]).await;
+    let led = cluster.start_all().await;
+    let frozen = cluster.follower_of(&led.leader);
+    let drained = cluster.names().into_iter().find(|name| *name != led.leader && *name != frozen).unwrap();
+    assert_eq!(cluster.order(&drained, &["drain"]).0, 0);
+    until("the leader knows", async || {
+        let overview = cluster.overview(&led.leader).await?;
+        overview.members.members.iter().any(|one| one.name == drained && !one.eligible).then_some(())
+    })
+    .await;
+    // Nobody knows of it yet.
+    signal(cluster.operator.node(&frozen), libc::SIGSTOP);
+    let (code, text) = cluster.order(&led.leader, &["resign"]);
+    assert!(code == 1 && text.contains("this node was elected again"), "{text}");
+    let again = cluster.leader_by(&led.leader).await.expect("it leads");
+    assert!(again.leader.is_some_and(|who| who.name == led.leader) && again.term.0 > led.term);
 }
 
 #[tokio::test]

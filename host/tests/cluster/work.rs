@@ -165,11 +165,11 @@ async fn nothing_that_a_command_leaves_behind_outlives_its_leadership() {
         let mut cluster = Cluster::new(3).await;
         let arguments = cluster.work(way, &["--stop-timeout", "300ms"]);
         let (first, _) = cluster.start_all_with(&arguments).await;
-        cluster.operator.kill_node(&first.leader).await;
+        let (code, text) = cluster.resign(&first.leader);
+        assert_eq!(code, Some(0), "{text}");
         let second = cluster.agreement(first.term + 1).await;
         cluster.begun(second.term).await;
-        let (code, text) = cluster.resign(&second.leader);
-        assert_eq!(code, Some(0), "{text}");
+        cluster.operator.kill_node(&second.leader).await;
         let third = cluster.agreement(second.term + 1).await;
         cluster.begun(third.term).await;
         assert!(cluster.no_overlap() >= 3, "{way}");
