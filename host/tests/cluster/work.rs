@@ -215,7 +215,7 @@ async fn a_leader_whose_command_can_no_longer_be_started_hands_over() {
 
 #[tokio::test]
 async fn a_command_that_floods_its_output_blocks_nobody_but_itself() {
-    let mut cluster = Cluster::new(1).await;
+    let mut cluster = Cluster::made(1, &["--lease", "2s"]).await;
     let words = cluster.work("floods", &[]);
     let (manifest, state) = (cluster.manifest(), cluster.operator.path("cluster/node-1"));
     let (admin, enclave) = (cluster.admin("node-1").to_string(), cluster.enclave.clone());
@@ -229,9 +229,10 @@ async fn a_command_that_floods_its_output_blocks_nobody_but_itself() {
     let led = cluster.agreement(1).await;
     let work = cluster.worker(led.term).await;
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(3) {
+    while since.elapsed() < Duration::from_secs(5) {
         assert_eq!(cluster.agreement(1).await, led);
-        assert!(is_running(work));
+        let told = async || cluster.answer("node-1", "/v1/elections").await;
+        assert!(is_running(work), "{:?} {:?}", cluster.spans(), told().await);
     }
     let status = cluster.operator.terminate("node-1").await;
     assert!(status.success() && !is_running(work), "{status}");
