@@ -97,7 +97,9 @@ impl Core {
         match signed.verify(&*self.crypto) {
             Ok(resign) => {
                 self.apply_resign(&resign, now);
-                self.campaign_sees_freed(resign.up_to_term, now.boot);
+                if self.electorate.contains(&resign.node) {
+                    self.campaign_sees_freed(resign.up_to_term, now.boot);
+                }
             }
             Err(_) => self.dropped(from, Drop::Signature),
         }
