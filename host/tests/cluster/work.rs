@@ -18,7 +18,12 @@ open(my $marks, '>>', $file) or die;
 sub mark { syswrite($marks, sprintf("%d %d %d\n", $ENV{NITRO_ELECT_TERM}, $$, 1e9 * clock_gettime(7))); }
 sub work { while (1) { mark(); usleep(3000); } }
 if ($way eq 'stubborn') { $SIG{TERM} = 'IGNORE'; }
-if ($way eq 'leaves') { exit 0 if fork; }
+if ($way eq 'leaves') {
+    pipe(my $begun, my $begin) or die;
+    if (fork) { sysread($begun, my $mark, 1); exit 0; }
+    mark();
+    syswrite($begin, '.');
+}
 if ($way eq 'strays') { unless (fork) { setsid(); unless (fork) { $SIG{TERM} = 'IGNORE'; work(); } exit 0; } }
 if ($way eq 'ends') { mark(); exit 7; }
 if ($way eq 'dies') { mark(); kill 'KILL', $$; }
@@ -296,7 +301,7 @@ async fn a_leader_whose_check_fails_hands_over_and_is_eligible_again_when_it_pas
 
 #[tokio::test]
 async fn a_command_that_gives_no_sign_of_life_is_stopped_and_another_node_leads() {
-    let mut cluster = Cluster::new(3).await;
+    let mut cluster = Cluster::made(3, &["--lease", "3s"]).await;
     let words = cluster.work("beats", &["--watchdog", "400ms", "--stop-timeout", "200ms"]);
     let (first, work) = cluster.start_all_with(&words).await;
     let since = Instant::now();
